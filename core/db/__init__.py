@@ -1,0 +1,1 @@
+"""Rows in and out of Postgres: one module per noun, all SQL in ``queries/*.sql``."""

@@ -1,0 +1,283 @@
+"""Every failure a caller may want to handle. The web layer maps each to an HTTP status."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class FaceSearchError(Exception):
+    """Base of all expected failures.
+
+    ``str(error)`` is one sentence for the person who made the request; it never holds a
+    stack trace, a path of the server or somebody's data.
+
+    Attributes:
+        code: Stable, for programs.
+        retryable: The same request may succeed later without a change.
+        details: More for programs, JSON-serialisable.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details: Mapping[str, Any] = details
+
+
+# --- what was asked for does not exist, or is there already ---------------------------------
+
+
+class NotFound(FaceSearchError):
+    """No such thing; *noun* is one of the words of the design."""
+
+    noun: ClassVar[str] = "thing"
+
+    def __init__(self, key: object) -> None:
+        super().__init__(f"There is no {self.noun} {key}.", **{f"{self.noun}_id": str(key)})
+
+
+class CollectionNotFound(NotFound):
+    """No collection has this id or name."""
+
+    code = "collection_not_found"
+    noun = "collection"
+
+
+class ImageNotFound(NotFound):
+    """No image has this id."""
+
+    code = "image_not_found"
+    noun = "image"
+
+
+class FaceNotFound(NotFound):
+    """No face has this id."""
+
+    code = "face_not_found"
+    noun = "face"
+
+
+class PersonNotFound(NotFound):
+    """No person has this id."""
+
+    code = "person_not_found"
+    noun = "person"
+
+
+class JobNotFound(NotFound):
+    """No job has this id."""
+
+    code = "job_not_found"
+    noun = "job"
+
+
+class BlobMissing(FaceSearchError):
+    """A row names bytes that the blob store does not hold."""
+
+    code = "blob_missing"
+
+
+class NotReady(FaceSearchError):
+    """The picture is still waiting for a worker."""
+
+    code = "not_ready"
+    retryable = True
+
+
+class NameTaken(FaceSearchError):
+    """A name or external id that must be unique is in use."""
+
+    code = "name_taken"
+
+
+class SpaceMismatch(FaceSearchError):
+    """A vector of one space was to be compared with, or stored among, vectors of another."""
+
+    code = "space_mismatch"
+
+    def __init__(self, *, expected: str, given: str) -> None:
+        super().__init__(
+            f"This collection compares vectors of space {expected}; the one given is of {given}.",
+            expected=expected,
+            given=given,
+        )
+
+
+class WrongCollection(FaceSearchError):
+    """Two things that must belong to one collection do not."""
+
+    code = "wrong_collection"
+
+
+class ConfirmationRequired(FaceSearchError):
+    """Something that destroys much must be asked for twice."""
+
+    code = "confirmation_required"
+
+
+class InvalidRequest(FaceSearchError):
+    """The request is malformed; ``details["errors"]`` names every fault."""
+
+    code = "invalid_request"
+
+
+class BadEmbedding(FaceSearchError):
+    """A vector that cannot be compared (wrong length, zero or not finite)."""
+
+    code = "bad_embedding"
+
+
+# --- pictures ------------------------------------------------------------------------------
+
+
+class BadImage(FaceSearchError):
+    """These bytes are not a picture that can be used. Each way has its own code."""
+
+    code = "image_unreadable"
+
+
+class ImageEmpty(BadImage):
+    """There are no bytes."""
+
+    code = "image_empty"
+
+
+class UnsupportedFormat(BadImage):
+    """Not a picture, or of a format that is not read."""
+
+    code = "unsupported_format"
+
+
+class FileTooLarge(BadImage):
+    """More bytes than the limit."""
+
+    code = "file_too_large"
+
+
+class ImageTooLarge(BadImage):
+    """More pixels than the limit, as the header says; nothing was decoded."""
+
+    code = "image_too_large"
+
+
+class ImageTruncated(BadImage):
+    """The file ends before the picture does."""
+
+    code = "image_truncated"
+
+
+class ImageCorrupt(BadImage):
+    """The header is fine and the pixels behind it cannot be decoded."""
+
+    code = "image_corrupt"
+
+
+# --- access --------------------------------------------------------------------------------
+
+
+class NotAuthenticated(FaceSearchError):
+    """No valid session or API key came with the request."""
+
+    code = "unauthorized"
+
+
+class CrossSite(FaceSearchError):
+    """A page of another site tried to use this session."""
+
+    code = "cross_site_request"
+
+
+# --- the parts that must be there ----------------------------------------------------------
+
+
+class WorkerUnavailable(FaceSearchError):
+    """No worker answered in time."""
+
+    code = "worker_unavailable"
+    retryable = True
+
+
+class BrokerUnavailable(FaceSearchError):
+    """The broker cannot be reached."""
+
+    code = "broker_unavailable"
+    retryable = True
+
+
+class DatabaseUnavailable(FaceSearchError):
+    """Postgres cannot be reached."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class SearchTimeout(FaceSearchError):
+    """The search ran into the statement timeout."""
+
+    code = "search_timeout"
+    retryable = True
+
+
+class DiskFull(FaceSearchError):
+    """Too little disk is left to go on safely."""
+
+    code = "disk_full"
+    retryable = True
+
+
+class SetupError(FaceSearchError):
+    """This machine or its settings cannot run facesearch as asked; the message names the cure."""
+
+    code = "setup_error"
+
+
+class NotRunning(SetupError):
+    """The local system is not up."""
+
+    code = "not_running"
+
+
+# --- models --------------------------------------------------------------------------------
+
+
+class ModelError(FaceSearchError):
+    """A pack or one of its files cannot be used."""
+
+    code = "model_error"
+
+
+class PackNotFound(ModelError):
+    """The manifest has no such pack."""
+
+    code = "pack_not_found"
+
+
+class PackNotInstalled(ModelError):
+    """The weights of the pack are not on this machine."""
+
+    code = "pack_not_installed"
+
+
+class LicenceNotAccepted(ModelError):
+    """The pack's licence must be accepted first."""
+
+    code = "licence_not_accepted"
+
+
+class DigestMismatch(ModelError):
+    """A file is not the one that the manifest pins."""
+
+    code = "digest_mismatch"
+
+
+class DownloadFailed(ModelError):
+    """A source could not be fetched whole."""
+
+    code = "download_failed"
+    retryable = True
+
+
+class DeviceUnavailable(ModelError):
+    """The device that was asked for by name is not there."""
+
+    code = "device_unavailable"

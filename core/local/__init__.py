@@ -1,0 +1,1 @@
+"""Postgres, broker and our own processes on one machine, without Docker or root."""

@@ -1,0 +1,137 @@
+"""Settings, read once at start-up and handed to whoever needs them; no module reads os.environ."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SetupError
+
+ENV_PREFIX = "FACESEARCH_"
+
+
+class Device(StrEnum):
+    """Where models run. ``auto`` takes CUDA where it is usable, else the CPU, and says which."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set, as ``FACESEARCH_<NAME>`` in the environment or in ``.env``.
+
+    Raises:
+        pydantic.ValidationError: Names every missing or wrong variable at once.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_file=".env", frozen=True, extra="forbid"
+    )
+
+    # Where things are
+    data_dir: Path = Field(
+        Path("data"), description="Folder of the photos and, when local, of Postgres and the logs."
+    )
+    database_url: str | None = Field(
+        None, description="libpq URL or key=value string. Unset: the embedded Postgres in DATA_DIR."
+    )
+    broker_url: str | None = Field(
+        None,
+        description="redis://, rediss:// or unix:// URL. Unset: the embedded broker in DATA_DIR.",
+    )
+    models_dir: Path = Field(
+        Path("models"), description="Folder that holds one folder of weights per installed pack."
+    )
+    extra_packs: Path | None = Field(
+        None, description="A manifest of your own packs, read after models/packs.toml."
+    )
+
+    # Models
+    pack: str = Field("open", description="Model pack of collections that name none.")
+    device: Device = Field(
+        Device.AUTO,
+        description="Where models run. A device asked for by name that is missing is an error.",
+    )
+    inference_threads: int = Field(
+        0, ge=0, le=256, description="Threads of one model run on the CPU; 0: one per core."
+    )
+
+    # Web
+    host: str = Field("127.0.0.1", description="Address the page and API listen on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port the page and API listen on.")
+    public_url: str | None = Field(
+        None, description="Address that people type, where it differs from HOST and PORT."
+    )
+    web_threads: int = Field(8, ge=1, le=256, description="Requests answered at the same time.")
+    session_days: int = Field(7, ge=1, le=365, description="Days a login lasts.")
+    login_link_minutes: int = Field(
+        60, ge=1, le=10080, description="Minutes a one-time login link can be used."
+    )
+
+    # Limits
+    max_photo_mib: int = Field(32, ge=1, le=1024, description="Largest photo file, in MiB.")
+    max_request_mib: int = Field(256, ge=1, le=4096, description="Largest request body, in MiB.")
+    max_photos_per_request: int = Field(
+        200, ge=1, le=10_000, description="Most photos in one upload request."
+    )
+    max_megapixels: int = Field(
+        100, ge=1, le=1000, description="Most pixels of a photo, in millions, by its header."
+    )
+    max_faces_per_photo: int = Field(
+        500, ge=1, le=5000, description="Faces kept of one photo, largest first."
+    )
+    min_free_disk_mib: int = Field(
+        512, ge=0, description="Uploads stop when less disk than this would be left, in MiB."
+    )
+
+    # Search
+    exact_max_faces: int = Field(
+        50_000,
+        ge=0,
+        description="Collections up to this size are searched exactly, larger ones with HNSW.",
+    )
+    hnsw_ef_search: int = Field(
+        100, ge=10, le=1000, description="Candidates that an HNSW search keeps while it looks."
+    )
+    search_timeout_s: float = Field(
+        20, gt=0, le=600, description="Seconds a search may take, the worker's part included."
+    )
+
+    # Queue
+    worker_threads: int = Field(
+        2, ge=2, le=64, description="Tasks of one worker at a time; one is kept free for searches."
+    )
+    batch_photos: int = Field(16, ge=1, le=256, description="Photos that a worker claims at once.")
+    lease_s: int = Field(
+        300, ge=10, le=86400, description="Seconds after which a silent worker's photos are free."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=20, description="Tries before a photo that kills its worker is given up."
+    )
+    sweep_s: float = Field(
+        15, ge=1, le=3600, description="Seconds between two looks for forgotten photos."
+    )
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment and ``.env``.
+
+        Raises:
+            SetupError: Lists every wrong variable at once, in the names that the operator uses.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SetupError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = [
+        f"  {ENV_PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+        for fault in error.errors()
+    ]
+    return "\n".join(["These settings are wrong:", *lines])

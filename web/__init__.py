@@ -1,0 +1,1 @@
+"""Thin shells that people and programs touch: the page, the API and the command."""

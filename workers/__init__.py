@@ -1,0 +1,1 @@
+"""Thin shells around core that Celery runs."""
