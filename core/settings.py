@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     )
     batch_photos: int = Field(16, ge=1, le=256, description="Photos that a worker claims at once.")
     lease_s: int = Field(
-        300, ge=10, le=86400, description="Seconds after which a silent worker's photos are free."
+        60, ge=5, le=86400, description="Seconds after which a silent worker's photos are free."
     )
     max_attempts: int = Field(
         3, ge=1, le=20, description="Tries before a photo that kills its worker is given up."

@@ -83,7 +83,7 @@ CREATE TABLE images (
 );
 CREATE INDEX images_by_collection ON images (collection_id, id);
 CREATE INDEX images_by_sha256 ON images (sha256);
-COMMENT ON COLUMN images.sha256 IS 'Of the bytes as uploaded; also the key of the blob.';
+COMMENT ON COLUMN images.sha256 IS 'Of the bytes as uploaded; also the key of the blobs.';
 COMMENT ON COLUMN images.reason IS 'Why it was rejected, or no_face_found of an indexed image.';
 """
 
@@ -107,7 +107,6 @@ CREATE TABLE faces (
     yaw           real NOT NULL,
     pitch         real NOT NULL,
     roll          real NOT NULL,
-    crop_sha256   bytea NOT NULL CHECK (length(crop_sha256) = 32),
     -- No fixed dimension: collections of different spaces share the table, and each is
     -- searched alone. 512 numbers are 1,032 bytes and stay inline, which halves a scan's cost.
     embedding     halfvec NOT NULL CHECK (abs(l2_norm(embedding) - 1) < 0.01),

@@ -1,0 +1,165 @@
+"""Rows of ``people`` and ``assignment_events``. The caller owns the transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from psycopg.types.json import Jsonb
+
+from core.db import queries
+from core.db.pool import Connection
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.faces import Embedding
+
+SQL = queries.load("people")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a name in one collection; *best_face_id* is their face of best quality."""
+
+    id: UUID
+    collection_id: UUID
+    name: str
+    external_id: str | None
+    metadata: dict[str, Any]
+    face_count: int
+    best_face_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A face that got another owner, and the one it had."""
+
+    face_id: UUID
+    previous_person_id: UUID | None
+
+
+def insert(
+    conn: Connection,
+    *,
+    collection_id: UUID,
+    name: str,
+    external_id: str | None,
+    metadata: Mapping[str, Any],
+) -> UUID:
+    """Store a person; return the id.
+
+    Raises:
+        psycopg.errors.UniqueViolation: The external id is in use in this collection.
+        psycopg.errors.ForeignKeyViolation: There is no such collection.
+    """
+    made: UUID = fetch_value(
+        conn,
+        SQL["insert"],
+        {
+            "collection_id": collection_id,
+            "name": name,
+            "external_id": external_id,
+            "metadata": Jsonb(dict(metadata)),
+        },
+    )
+    return made
+
+
+def get(conn: Connection, person_id: UUID) -> Person | None:
+    """Return one person."""
+    return fetch_one(conn, Person, SQL["get"], {"id": person_id})
+
+
+def page(
+    conn: Connection,
+    collection_id: UUID,
+    *,
+    limit: int,
+    after: UUID | None = None,
+    external_id: str | None = None,
+    name: str | None = None,
+) -> list[Person]:
+    """Return up to *limit* people behind *after*, oldest first; *name* matches without case."""
+    params = {
+        "collection_id": collection_id,
+        "limit": limit,
+        "after": after,
+        "external_id": external_id,
+        "name": name,
+    }
+    return fetch_all(conn, Person, SQL["page"], params)
+
+
+def update(
+    conn: Connection,
+    person_id: UUID,
+    *,
+    name: str | None,
+    external_id: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> bool:
+    """Change what is not None (an empty external id clears it); False when there is no such row."""
+    params = {
+        "id": person_id,
+        "name": name,
+        "external_id": external_id,
+        "metadata": None if metadata is None else Jsonb(dict(metadata)),
+    }
+    return execute(conn, SQL["update"], params) == 1
+
+
+def delete(conn: Connection, person_id: UUID) -> bool:
+    """Delete a person (faces stay, unnamed); False when there is no such row."""
+    return execute(conn, SQL["delete"], {"id": person_id}) == 1
+
+
+def faces_of(conn: Connection, person_id: UUID) -> list[UUID]:
+    """Return and lock the ids of a person's faces."""
+    return [row[0] for row in conn.execute(SQL["faces_of"], {"id": person_id})]
+
+
+def move_faces(
+    conn: Connection, *, collection_id: UUID, face_ids: Sequence[UUID], person_id: UUID | None
+) -> list[Moved]:
+    """Give faces to *person_id* (None: to nobody); return those that changed owner."""
+    params = {
+        "collection_id": collection_id,
+        "face_ids": list(face_ids),
+        "person_id": person_id,
+    }
+    return fetch_all(conn, Moved, SQL["move_faces"], params)
+
+
+def insert_events(
+    conn: Connection,
+    *,
+    collection_id: UUID,
+    person_id: UUID | None,
+    moved: Sequence[Moved],
+    actor: str,
+) -> None:
+    """Append one event per moved face."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            SQL["insert_event"],
+            [
+                {
+                    "collection_id": collection_id,
+                    "face_id": move.face_id,
+                    "person_id": person_id,
+                    "previous_person_id": move.previous_person_id,
+                    "actor": actor,
+                }
+                for move in moved
+            ],
+        )
+
+
+def centroid(conn: Connection, person: Person) -> Embedding | None:
+    """Return the unit mean of the person's embeddings; None when they have no face."""
+    found = fetch_value(
+        conn, SQL["centroid"], {"id": person.id, "collection_id": person.collection_id}
+    )
+    return None if found is None else np.asarray(found.to_numpy(), dtype=np.float32)

@@ -1,0 +1,65 @@
+-- name: keep_space
+-- Remember a space the first time a collection uses it.
+INSERT INTO spaces (id, pack, dimension, contract)
+VALUES (%(id)s, %(pack)s, %(dimension)s, %(contract)s)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: insert
+INSERT INTO collections (name, external_id, metadata, space_id, threshold, threshold_source)
+VALUES (%(name)s, %(external_id)s, %(metadata)s, %(space_id)s, %(threshold)s, %(threshold_source)s)
+RETURNING id;
+
+-- name: get
+SELECT collections.id, collections.name, collections.external_id, collections.metadata,
+       collections.space_id, spaces.pack, spaces.dimension,
+       collections.threshold, collections.threshold_source,
+       collections.image_count, collections.face_count,
+       (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
+       collections.created_at, collections.updated_at
+  FROM collections JOIN spaces ON spaces.id = collections.space_id
+ WHERE collections.id = %(id)s;
+
+-- name: id_by_name
+SELECT id FROM collections WHERE name = %(name)s;
+
+-- name: page
+-- Oldest first, so that a page of a growing list never moves.
+SELECT collections.id, collections.name, collections.external_id, collections.metadata,
+       collections.space_id, spaces.pack, spaces.dimension,
+       collections.threshold, collections.threshold_source,
+       collections.image_count, collections.face_count,
+       (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
+       collections.created_at, collections.updated_at
+  FROM collections JOIN spaces ON spaces.id = collections.space_id
+ WHERE (%(after)s::uuid IS NULL OR collections.id > %(after)s)
+   AND (%(external_id)s::text IS NULL OR collections.external_id = %(external_id)s)
+ ORDER BY collections.id
+ LIMIT %(limit)s;
+
+-- name: update
+-- A null keeps what is there; external_id is cleared with an empty text.
+UPDATE collections
+   SET name = coalesce(%(name)s, name),
+       external_id = CASE WHEN %(external_id)s::text IS NULL THEN external_id
+                          ELSE nullif(%(external_id)s, '') END,
+       metadata = coalesce(%(metadata)s, metadata),
+       threshold = coalesce(%(threshold)s, threshold),
+       threshold_source = coalesce(%(threshold_source)s, threshold_source),
+       updated_at = now()
+ WHERE id = %(id)s;
+
+-- name: count
+-- Keep the counters that search is routed by; called in the transaction that moved the rows.
+UPDATE collections
+   SET image_count = image_count + %(images)s, face_count = face_count + %(faces)s
+ WHERE id = %(id)s;
+
+-- name: lock
+-- Nobody deletes or resizes the collection until this transaction ends.
+SELECT 1 FROM collections WHERE id = %(id)s FOR NO KEY UPDATE;
+
+-- name: delete
+-- Returns what went with it, for the receipt. Rows of other tables follow by foreign key.
+DELETE FROM collections WHERE id = %(id)s
+RETURNING image_count, face_count,
+          (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count;

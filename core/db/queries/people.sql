@@ -1,0 +1,64 @@
+-- name: insert
+INSERT INTO people (collection_id, name, external_id, metadata)
+VALUES (%(collection_id)s, %(name)s, %(external_id)s, %(metadata)s)
+RETURNING id;
+
+-- name: get
+SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
+       (SELECT count(*) FROM faces WHERE faces.person_id = people.id) AS face_count,
+       (SELECT faces.id FROM faces WHERE faces.person_id = people.id
+         ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
+       people.created_at, people.updated_at
+  FROM people
+ WHERE people.id = %(id)s;
+
+-- name: page
+SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
+       (SELECT count(*) FROM faces WHERE faces.person_id = people.id) AS face_count,
+       (SELECT faces.id FROM faces WHERE faces.person_id = people.id
+         ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
+       people.created_at, people.updated_at
+  FROM people
+ WHERE people.collection_id = %(collection_id)s
+   AND (%(after)s::uuid IS NULL OR people.id > %(after)s)
+   AND (%(external_id)s::text IS NULL OR people.external_id = %(external_id)s)
+   AND (%(name)s::text IS NULL OR lower(people.name) = lower(%(name)s))
+ ORDER BY people.id
+ LIMIT %(limit)s;
+
+-- name: update
+-- A null keeps what is there; external_id is cleared with an empty text.
+UPDATE people
+   SET name = coalesce(%(name)s, name),
+       external_id = CASE WHEN %(external_id)s::text IS NULL THEN external_id
+                          ELSE nullif(%(external_id)s, '') END,
+       metadata = coalesce(%(metadata)s, metadata),
+       updated_at = now()
+ WHERE id = %(id)s;
+
+-- name: delete
+DELETE FROM people WHERE id = %(id)s;
+
+-- name: faces_of
+SELECT id FROM faces WHERE person_id = %(id)s ORDER BY id FOR UPDATE;
+
+-- name: move_faces
+-- Give faces to a person, or to nobody; returns those that really moved, with where they were.
+UPDATE faces
+   SET person_id = %(person_id)s
+  FROM (SELECT id, collection_id, person_id FROM faces
+         WHERE collection_id = %(collection_id)s AND id = ANY(%(face_ids)s)
+         ORDER BY id FOR UPDATE) AS before
+ WHERE faces.collection_id = before.collection_id
+   AND faces.id = before.id
+   AND before.person_id IS DISTINCT FROM %(person_id)s::uuid
+RETURNING faces.id AS face_id, before.person_id AS previous_person_id;
+
+-- name: insert_event
+INSERT INTO assignment_events (collection_id, face_id, person_id, previous_person_id, actor)
+VALUES (%(collection_id)s, %(face_id)s, %(person_id)s, %(previous_person_id)s, %(actor)s);
+
+-- name: centroid
+-- The mean direction of a person's faces; null when there is no face.
+SELECT l2_normalize(avg(embedding)) FROM faces
+ WHERE person_id = %(id)s AND collection_id = %(collection_id)s;
