@@ -1,0 +1,168 @@
+"""Rows of ``faces``. The caller owns the transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from pgvector import HalfVector
+
+from core.db import queries
+from core.db.pool import Connection
+from core.db.rows import fetch_all, fetch_one, fetch_value
+from core.faces import AnalysedFace, Embedding
+
+SQL = queries.load("faces")
+
+_COPY_TYPES = ["uuid", "uuid", "uuid", "int2", "float4[]", "float4[]", *["float4"] * 9, "halfvec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One stored face, without its embedding.
+
+    Attributes:
+        position: Index in its image, best detector score first.
+        box: left, top, right, bottom in pixels of the upright image.
+        landmarks: Ten numbers: x, y of left eye, right eye, nose, left and right mouth corner.
+        norm: Length of the raw embedding.
+        quality: Overall figure, 0 to 1; its parts follow (`core.faces.Quality`).
+    """
+
+    id: UUID
+    collection_id: UUID
+    image_id: UUID
+    person_id: UUID | None
+    person_name: str | None
+    position: int
+    external_id: str | None
+    metadata: dict[str, Any]
+    box: list[float]
+    landmarks: list[float]
+    score: float
+    norm: float
+    quality: float
+    sharpness: float
+    brightness: float
+    size: float
+    yaw: float
+    pitch: float
+    roll: float
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewFace:
+    """A face about to be stored."""
+
+    id: UUID
+    collection_id: UUID
+    image_id: UUID
+    position: int
+    analysed: AnalysedFace
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Where a deleted face was."""
+
+    collection_id: UUID
+    image_id: UUID
+
+
+def new_ids(conn: Connection, count: int) -> list[UUID]:
+    """Return *count* fresh ids."""
+    return [row[0] for row in conn.execute(SQL["new_ids"], {"count": count})]
+
+
+def insert_many(conn: Connection, faces: Iterable[NewFace]) -> None:
+    """Store faces by binary COPY.
+
+    Raises:
+        psycopg.errors.UniqueViolation: An image has a face at that position already.
+    """
+    with conn.cursor() as cursor, cursor.copy(SQL["copy"]) as copy:
+        copy.set_types(_COPY_TYPES)
+        for new in faces:
+            copy.write_row(_row(new))
+
+
+def _row(new: NewFace) -> tuple[Any, ...]:
+    face, quality = new.analysed.face, new.analysed.quality
+    return (
+        new.id,
+        new.collection_id,
+        new.image_id,
+        new.position,
+        [float(side) for side in face.box],
+        [float(number) for number in face.landmarks.reshape(10)],
+        float(face.score),
+        float(new.analysed.norm),
+        quality.overall,
+        quality.sharpness,
+        quality.brightness,
+        quality.size,
+        quality.yaw,
+        quality.pitch,
+        quality.roll,
+        HalfVector(new.analysed.embedding),
+    )
+
+
+def get(conn: Connection, face_id: UUID) -> Face | None:
+    """Return one face."""
+    return fetch_one(conn, Face, SQL["get"], {"id": face_id})
+
+
+def of_images(conn: Connection, image_ids: Sequence[UUID]) -> dict[UUID, list[Face]]:
+    """Return the faces of each image that has any, in order of position."""
+    found: dict[UUID, list[Face]] = {}
+    for face in fetch_all(conn, Face, SQL["of_images"], {"image_ids": list(image_ids)}):
+        found.setdefault(face.image_id, []).append(face)
+    return found
+
+
+def page(
+    conn: Connection,
+    collection_id: UUID,
+    *,
+    limit: int,
+    after: UUID | None = None,
+    person_id: UUID | None = None,
+    named: bool | None = None,
+    external_id: str | None = None,
+) -> list[Face]:
+    """Return up to *limit* faces behind *after*, newest first."""
+    params = {
+        "collection_id": collection_id,
+        "limit": limit,
+        "after": after,
+        "person_id": person_id,
+        "named": named,
+        "external_id": external_id,
+    }
+    return fetch_all(conn, Face, SQL["page"], params)
+
+
+def embedding(conn: Connection, face_id: UUID) -> Embedding | None:
+    """Return the stored embedding, rounded to half precision as it is searched."""
+    found = fetch_value(conn, SQL["embedding"], {"id": face_id})
+    return None if found is None else np.asarray(found.to_numpy(), dtype=np.float32)
+
+
+def delete(conn: Connection, face_id: UUID) -> Removed | None:
+    """Delete one face; None when there is no such row."""
+    return fetch_one(conn, Removed, SQL["delete"], {"id": face_id})
+
+
+def ids_of_image(conn: Connection, image_id: UUID) -> list[UUID]:
+    """Return the ids of an image's faces."""
+    return [row[0] for row in conn.execute(SQL["ids_of_image"], {"image_id": image_id})]
+
+
+def ids_of_collection(conn: Connection, collection_id: UUID) -> list[UUID]:
+    """Return the ids of a collection's faces."""
+    rows = conn.execute(SQL["ids_of_collection"], {"collection_id": collection_id})
+    return [row[0] for row in rows]

@@ -1,0 +1,189 @@
+"""Rows of ``images``. The caller owns the transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from core.db import queries
+from core.db.pool import Connection
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+
+SQL = queries.load("images")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One photo of a collection.
+
+    Attributes:
+        sha256: Of the bytes as uploaded, 32 bytes.
+        width: Of the upright image in pixels, as *height*.
+        state: ``waiting``, ``indexed``, ``rejected`` or ``dead``.
+        reason: Code why it was rejected or is dead, or ``no_face_found`` of an indexed one.
+        detail: One sentence about the reason.
+    """
+
+    id: UUID
+    collection_id: UUID
+    sha256: bytes
+    external_id: str | None
+    metadata: dict[str, Any]
+    filename: str | None
+    format: str
+    bytes: int
+    width: int
+    height: int
+    state: str
+    reason: str | None
+    detail: str | None
+    face_count: int
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What is left to do after an image's row is gone."""
+
+    collection_id: UUID
+    sha256: bytes
+    face_count: int
+
+
+def lock_bytes(conn: Connection, sha256: bytes) -> None:
+    """Wait until no other transaction stores or removes the blobs of these bytes."""
+    execute(conn, SQL["lock_bytes"], {"sha256": sha256})
+
+
+def insert(
+    conn: Connection,
+    *,
+    collection_id: UUID,
+    sha256: bytes,
+    external_id: str | None,
+    metadata: Mapping[str, Any],
+    filename: str | None,
+    format: str,
+    bytes: int,
+    width: int,
+    height: int,
+) -> UUID | None:
+    """Store a waiting image; None when the collection holds these bytes already.
+
+    Raises:
+        psycopg.errors.UniqueViolation: The external id is in use in this collection.
+        psycopg.errors.ForeignKeyViolation: There is no such collection.
+    """
+    made: UUID | None = fetch_value(
+        conn,
+        SQL["insert"],
+        {
+            "collection_id": collection_id,
+            "sha256": sha256,
+            "external_id": external_id,
+            "metadata": Jsonb(dict(metadata)),
+            "filename": filename,
+            "format": format,
+            "bytes": bytes,
+            "width": width,
+            "height": height,
+        },
+    )
+    return made
+
+
+def get(conn: Connection, image_id: UUID) -> Image | None:
+    """Return one image."""
+    return fetch_one(conn, Image, SQL["get"], {"id": image_id})
+
+
+def by_bytes(conn: Connection, collection_id: UUID, sha256: bytes) -> Image | None:
+    """Return and lock the image of a collection that has these bytes."""
+    return fetch_one(
+        conn, Image, SQL["by_bytes"], {"collection_id": collection_id, "sha256": sha256}
+    )
+
+
+def many(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Image]:
+    """Return those of *ids* that exist, by id."""
+    return {image.id: image for image in fetch_all(conn, Image, SQL["many"], {"ids": list(ids)})}
+
+
+def page(
+    conn: Connection,
+    collection_id: UUID,
+    *,
+    limit: int,
+    after: UUID | None = None,
+    state: str | None = None,
+    external_id: str | None = None,
+) -> list[Image]:
+    """Return up to *limit* images behind *after*, newest first."""
+    params = {
+        "collection_id": collection_id,
+        "limit": limit,
+        "after": after,
+        "state": state,
+        "external_id": external_id,
+    }
+    return fetch_all(conn, Image, SQL["page"], params)
+
+
+def lock_waiting(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Lock those of *ids* that still wait to be indexed, and return them."""
+    return {row[0] for row in conn.execute(SQL["lock"], {"ids": list(ids)})}
+
+
+def finish(
+    conn: Connection,
+    image_id: UUID,
+    *,
+    state: str,
+    reason: str | None = None,
+    detail: str | None = None,
+    face_count: int = 0,
+    width: int | None = None,
+    height: int | None = None,
+) -> None:
+    """Give an image its final state; a size of None keeps what the header said."""
+    params = {
+        "id": image_id,
+        "state": state,
+        "reason": reason,
+        "detail": detail,
+        "face_count": face_count,
+        "width": width,
+        "height": height,
+    }
+    execute(conn, SQL["finish"], params)
+
+
+def wait_again(conn: Connection, image_id: UUID) -> None:
+    """Put an image that was given up back to ``waiting``."""
+    execute(conn, SQL["wait_again"], {"id": image_id})
+
+
+def change_face_count(conn: Connection, image_id: UUID, by: int) -> None:
+    """Add *by* to the image's own counter."""
+    execute(conn, SQL["change_face_count"], {"id": image_id, "by": by})
+
+
+def delete(conn: Connection, image_id: UUID) -> Removed | None:
+    """Delete an image and its faces; None when there is no such row."""
+    return fetch_one(conn, Removed, SQL["delete"], {"id": image_id})
+
+
+def bytes_in_use(conn: Connection, sha256: bytes) -> bool:
+    """Say whether any image of any collection has these bytes."""
+    used: bool = fetch_value(conn, SQL["bytes_in_use"], {"sha256": sha256})
+    return used
+
+
+def digests_of_collection(conn: Connection, collection_id: UUID) -> list[bytes]:
+    """Return the SHA-256 of every image of a collection."""
+    rows = conn.execute(SQL["digests_of_collection"], {"collection_id": collection_id})
+    return [row[0] for row in rows]

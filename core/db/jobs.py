@@ -1,0 +1,198 @@
+"""Rows of ``jobs`` and ``items``, the queue among them. The caller owns the transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from core.db import queries
+from core.db.pool import Connection
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+
+SQL = queries.load("jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A set of photos handed in together, with how far they are.
+
+    Attributes:
+        reasons: How often each reason code was given.
+    """
+
+    id: UUID
+    collection_id: UUID
+    kind: str
+    created_at: datetime
+    total: int
+    waiting: int
+    running: int
+    indexed: int
+    skipped: int
+    rejected: int
+    dead: int
+    reasons: dict[str, int]
+    last_finished_at: datetime | None
+
+    @property
+    def done(self) -> bool:
+        """Whether every item is in its final state."""
+        return self.waiting + self.running == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo of a job.
+
+    Attributes:
+        key: The name the sender knows it by.
+        state: ``waiting``, ``running``, ``indexed``, ``skipped``, ``rejected`` or ``dead``.
+    """
+
+    id: UUID
+    job_id: UUID
+    collection_id: UUID
+    image_id: UUID | None
+    position: int
+    key: str
+    state: str
+    reason: str | None
+    detail: str | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A photo that a worker took; *sha256* is None when the image was deleted meanwhile."""
+
+    item_id: UUID
+    collection_id: UUID
+    image_id: UUID | None
+    attempts: int
+    space_id: str
+    sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """An item without attempts left, and the sentence that says why."""
+
+    image_id: UUID | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much there is to do."""
+
+    waiting: int
+    running: int
+
+
+def insert(conn: Connection, *, collection_id: UUID, kind: str) -> UUID:
+    """Store a job without items; return its id."""
+    made: UUID = fetch_value(conn, SQL["insert"], {"collection_id": collection_id, "kind": kind})
+    return made
+
+
+def insert_item(
+    conn: Connection,
+    *,
+    job_id: UUID,
+    collection_id: UUID,
+    image_id: UUID | None,
+    position: int,
+    key: str,
+    state: str,
+    reason: str | None = None,
+    detail: str | None = None,
+) -> UUID:
+    """Store an item; return its id."""
+    params = {
+        "job_id": job_id,
+        "collection_id": collection_id,
+        "image_id": image_id,
+        "position": position,
+        "key": key,
+        "state": state,
+        "reason": reason,
+        "detail": detail,
+    }
+    made: UUID = fetch_value(conn, SQL["insert_item"], params)
+    return made
+
+
+def get(conn: Connection, job_id: UUID) -> Job | None:
+    """Return one job with its counts."""
+    return fetch_one(conn, Job, SQL["get"], {"id": job_id})
+
+
+def items(
+    conn: Connection, job_id: UUID, *, limit: int, after: int = -1, state: str | None = None
+) -> list[Item]:
+    """Return up to *limit* items behind position *after*, in the sender's order."""
+    params = {"job_id": job_id, "limit": limit, "after": after, "state": state}
+    return fetch_all(conn, Item, SQL["items"], params)
+
+
+def claim(
+    conn: Connection, *, lease: UUID, lease_s: float, limit: int, max_attempts: int
+) -> list[Claimed]:
+    """Take up to *limit* photos of one space for *lease_s* seconds; each counts an attempt."""
+    params = {
+        "lease": lease,
+        "lease_s": lease_s,
+        "others": limit - 1,
+        "max_attempts": max_attempts,
+    }
+    return fetch_all(conn, Claimed, SQL["claim"], params)
+
+
+def renew(conn: Connection, lease: UUID, *, lease_s: float) -> int:
+    """Hold a claim for *lease_s* more seconds; return how many items are still ours."""
+    return execute(conn, SQL["renew"], {"lease": lease, "lease_s": lease_s})
+
+
+def lock_leased(conn: Connection, lease: UUID) -> set[UUID]:
+    """Lock and return the items of a claim that are still ours."""
+    return {row[0] for row in conn.execute(SQL["lock_leased"], {"lease": lease})}
+
+
+def finish(
+    conn: Connection,
+    item_id: UUID,
+    *,
+    state: str,
+    reason: str | None = None,
+    detail: str | None = None,
+) -> None:
+    """Give an item its final state."""
+    params = {"id": item_id, "state": state, "reason": reason, "detail": detail}
+    execute(conn, SQL["finish"], params)
+
+
+def release(conn: Connection, lease: UUID, *, detail: str) -> int:
+    """Put a claim's items back to ``waiting``, with the last error; return how many."""
+    return execute(conn, SQL["release"], {"lease": lease, "detail": detail})
+
+
+def give_up(conn: Connection, *, max_attempts: int, detail: str) -> list[GivenUp]:
+    """Mark items without attempts left as ``dead``, and their waiting images too."""
+    lost = fetch_all(
+        conn, GivenUp, SQL["give_up"], {"max_attempts": max_attempts, "detail": detail}
+    )
+    for item in lost:
+        execute(conn, SQL["kill_images"], {"id": item.image_id, "detail": item.detail})
+    return lost
+
+
+def work_waits(conn: Connection, *, max_attempts: int) -> bool:
+    """Say whether a claim would find something."""
+    waits: bool = fetch_value(conn, SQL["work_waits"], {"max_attempts": max_attempts})
+    return waits
+
+
+def backlog(conn: Connection) -> Backlog:
+    """Count what waits and what runs."""
+    found = fetch_one(conn, Backlog, SQL["backlog"], {})
+    assert found is not None, "an aggregate gives one row"
+    return found
