@@ -1,0 +1,134 @@
+"""Migrations against the real server."""
+
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from core.db import migrate
+from core.errors import DatabaseUnavailable, SetupError
+
+VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
+
+
+@pytest.fixture
+def empty_database(local_servers: Any) -> Iterator[str]:
+    url = local_servers.postgres.url_of("postgres")
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE unmigrated")
+        yield local_servers.postgres.url_of("unmigrated")
+        conn.execute("DROP DATABASE unmigrated WITH (FORCE)")
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(url) as conn:
+        rows = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {row[0] for row in rows}
+
+
+def test_an_empty_database_gets_the_whole_schema(empty_database: str) -> None:
+    before = migrate.status(empty_database)
+
+    reached = migrate.upgrade(empty_database)
+
+    head = before[1]
+    assert before[0] is None
+    assert reached == head
+    assert migrate.status(empty_database) == (head, head)
+    assert {"collections", "faces", "images", "people"} <= tables(empty_database)
+
+
+def test_a_second_run_does_nothing(fresh_database: Callable[[], str]) -> None:
+    url = fresh_database()
+    before = tables(url)
+
+    migrate.upgrade(url)
+
+    assert tables(url) == before
+
+
+def test_two_at_once_both_succeed(empty_database: str) -> None:
+    with ThreadPoolExecutor(2) as both:
+        reached = list(both.map(migrate.upgrade, [empty_database] * 2))
+
+    assert reached == [migrate.status(empty_database)[1]] * 2
+
+
+def test_a_key_value_string_is_taken_as_well_as_a_url(empty_database: str) -> None:
+    parts = psycopg.conninfo.conninfo_to_dict(empty_database)
+
+    migrate.upgrade(psycopg.conninfo.make_conninfo("", **parts))
+
+    assert "faces" in tables(empty_database)
+
+
+def test_a_database_newer_than_the_code_is_refused(fresh_database: Callable[[], str]) -> None:
+    url = fresh_database()
+    with psycopg.connect(url) as conn:
+        conn.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(SetupError, match="newer than the code"):
+        migrate.upgrade(url)
+
+
+def test_a_missing_server_is_reported_as_such(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        migrate.upgrade(f"postgresql:///nowhere?host={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("constant", "value", "words"),
+    [
+        ("OLDEST_SERVER", 99, "needs 99 or newer"),
+        ("OLDEST_VECTOR", (99, 0, 0), "needs the extension pgvector 99.0.0"),
+    ],
+)
+def test_servers_that_are_too_old_are_refused_with_the_cure(
+    fresh_database: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    constant: str,
+    value: object,
+    words: str,
+) -> None:
+    monkeypatch.setattr(migrate, constant, value)
+
+    with pytest.raises(SetupError, match=words):
+        migrate.upgrade(fresh_database())
+
+
+def test_revisions_form_one_line_and_are_named_by_their_number() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent))
+    scripts = list(ScriptDirectory.from_config(config).walk_revisions())
+
+    numbers = sorted(script.revision for script in scripts)
+
+    assert numbers == [f"{number:04d}" for number in range(1, len(scripts) + 1)]
+    for script in scripts:
+        before = f"{int(script.revision) - 1:04d}"
+        assert script.down_revision == (None if before == "0000" else before)
+        assert re.fullmatch(rf"{script.revision}_[a-z0-9_]+\.py", Path(script.path).name)
+
+
+def test_a_migration_never_waits_long_for_a_lock_while_others_queue_behind_it(
+    fresh_database: Callable[[], str],
+) -> None:
+    config = migrate._config()
+    with migrate._engine(fresh_database()).connect() as connection:
+        config.attributes["connection"] = connection
+
+        command.upgrade(config, "head")
+
+        limits = [
+            connection.execute(text(f"SHOW {name}")).scalar_one()
+            for name in ("lock_timeout", "statement_timeout")
+        ]
+    assert limits == ["4s", "5s"]
