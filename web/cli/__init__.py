@@ -1,0 +1,27 @@
+"""The command ``facesearch``. Each subcommand is imported when it is run, so that help is fast."""
+
+import click
+
+from web.cli.common import FaceSearchGroup, Lazy
+
+
+@click.command(
+    cls=FaceSearchGroup,
+    lazy={
+        "up": Lazy("web.cli.local", "Start everything on this machine."),
+        "down": Lazy("web.cli.local", "Stop what `up` started."),
+        "status": Lazy("web.cli.local", "Say what runs."),
+        "migrate": Lazy("web.cli.local", "Bring the database to this version's schema."),
+        "demo": Lazy("web.cli.local", "Show the whole system on sample photos."),
+        "models": Lazy("web.cli.models", "List, install and check model packs."),
+        "collections": Lazy("web.cli.collections", "Create, list and delete collections."),
+        "ingest": Lazy("web.cli.ingest", "Put photos into a collection."),
+        "search": Lazy("web.cli.search", "Find the people of a photo."),
+        "people": Lazy("web.cli.people", "Name people and list them."),
+        "keys": Lazy("web.cli.keys", "Create and revoke API keys and login links."),
+        "evaluate": Lazy("web.cli.evaluate", "Measure how well a pack tells people apart."),
+    },
+)
+@click.version_option(package_name="facesearch", message="%(prog)s %(version)s")
+def main() -> None:
+    """Self-hosted face search. `facesearch up` starts it."""
