@@ -1,5 +1,6 @@
 """Rows of ``jobs`` and ``items``, the queue among them. The caller owns the transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -135,10 +136,17 @@ def items(
 
 
 def claim(
-    conn: Connection, *, lease: UUID, lease_s: float, limit: int, max_attempts: int
+    conn: Connection,
+    *,
+    space_ids: Sequence[str],
+    lease: UUID,
+    lease_s: float,
+    limit: int,
+    max_attempts: int,
 ) -> list[Claimed]:
-    """Take up to *limit* photos of one space for *lease_s* seconds; each counts an attempt."""
+    """Take up to *limit* photos of one of these spaces; each counts an attempt."""
     params = {
+        "space_ids": list(space_ids),
         "lease": lease,
         "lease_s": lease_s,
         "others": limit - 1,
@@ -185,9 +193,10 @@ def give_up(conn: Connection, *, max_attempts: int, detail: str) -> list[GivenUp
     return lost
 
 
-def work_waits(conn: Connection, *, max_attempts: int) -> bool:
+def work_waits(conn: Connection, *, space_ids: Sequence[str], max_attempts: int) -> bool:
     """Say whether a claim would find something."""
-    waits: bool = fetch_value(conn, SQL["work_waits"], {"max_attempts": max_attempts})
+    params = {"space_ids": list(space_ids), "max_attempts": max_attempts}
+    waits: bool = fetch_value(conn, SQL["work_waits"], params)
     return waits
 
 

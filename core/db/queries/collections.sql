@@ -56,7 +56,7 @@ UPDATE collections
 
 -- name: lock
 -- Nobody deletes or resizes the collection until this transaction ends.
-SELECT 1 FROM collections WHERE id = %(id)s FOR NO KEY UPDATE;
+SELECT 1 FROM collections WHERE id = %(id)s FOR UPDATE;
 
 -- name: delete
 -- Returns what went with it, for the receipt. Rows of other tables follow by foreign key.

@@ -43,6 +43,7 @@ WITH head AS (
       FROM items JOIN collections ON collections.id = items.collection_id
      WHERE (items.state = 'waiting' OR (items.state = 'running' AND items.lease_until < now()))
        AND items.attempts < %(max_attempts)s
+       AND collections.space_id = ANY(%(space_ids)s)
      ORDER BY items.id
      LIMIT 1
        FOR UPDATE OF items SKIP LOCKED
@@ -104,9 +105,10 @@ UPDATE images SET state = 'dead', reason = 'worker_lost', detail = %(detail)s, f
 
 -- name: work_waits
 SELECT EXISTS (
-    SELECT 1 FROM items
-     WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
-       AND attempts < %(max_attempts)s);
+    SELECT 1 FROM items JOIN collections ON collections.id = items.collection_id
+     WHERE (items.state = 'waiting' OR (items.state = 'running' AND items.lease_until < now()))
+       AND items.attempts < %(max_attempts)s
+       AND collections.space_id = ANY(%(space_ids)s));
 
 -- name: backlog
 SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,

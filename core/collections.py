@@ -1,0 +1,172 @@
+"""Collections: galleries that are bound to one space for life."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import UniqueViolation
+
+from core.blobs import OF_A_PHOTO, BlobStore, Kind
+from core.db import collections as rows
+from core.db import faces as face_rows
+from core.db import images as image_rows
+from core.db.collections import Collection
+from core.db.pool import Connection, Pool
+from core.errors import CollectionNotFound, ConfirmationRequired, NameTaken
+from core.inference.packs import Pack
+
+CHOSEN = "set by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a deletion took away."""
+
+    collection_id: UUID
+    images: int
+    faces: int
+    people: int
+
+
+def create(
+    conn: Connection,
+    pack: Pack,
+    *,
+    name: str,
+    external_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    threshold: float | None = None,
+) -> Collection:
+    """Make a collection in the space of *pack*; without *threshold* it takes the pack's.
+
+    Raises:
+        NameTaken: The name or the external id is in use.
+    """
+    space = pack.space
+    try:
+        with conn.transaction():
+            rows.keep_space(conn, space)
+            made = rows.insert(
+                conn,
+                name=name,
+                external_id=external_id,
+                metadata=metadata or {},
+                space_id=space.id,
+                threshold=pack.threshold if threshold is None else threshold,
+                threshold_source=pack.threshold_source if threshold is None else CHOSEN,
+            )
+    except UniqueViolation as error:
+        raise _taken(error, name, external_id) from None
+    return get(conn, made)
+
+
+def get(conn: Connection, collection_id: UUID) -> Collection:
+    """Return one collection.
+
+    Raises:
+        CollectionNotFound: There is none with this id.
+    """
+    found = rows.get(conn, collection_id)
+    if found is None:
+        raise CollectionNotFound(collection_id)
+    return found
+
+
+def find(conn: Connection, name_or_id: str) -> Collection:
+    """Return the collection that a person typed.
+
+    Raises:
+        CollectionNotFound: Neither a name nor an id.
+    """
+    by_name = rows.id_by_name(conn, name_or_id)
+    if by_name is not None:
+        return get(conn, by_name)
+    try:
+        return get(conn, UUID(name_or_id))
+    except ValueError:
+        raise CollectionNotFound(repr(name_or_id)) from None
+
+
+def page(
+    conn: Connection, *, limit: int, after: UUID | None = None, external_id: str | None = None
+) -> list[Collection]:
+    """Return up to *limit* collections behind *after*, oldest first."""
+    return rows.page(conn, limit=limit, after=after, external_id=external_id)
+
+
+def change(
+    conn: Connection,
+    collection_id: UUID,
+    *,
+    name: str | None = None,
+    external_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    threshold: float | None = None,
+) -> Collection:
+    """Change what is given; an empty external id removes it.
+
+    Raises:
+        CollectionNotFound: There is none with this id.
+        NameTaken: The name or the external id is in use.
+    """
+    try:
+        with conn.transaction():
+            known = rows.update(
+                conn,
+                collection_id,
+                name=name,
+                external_id=external_id,
+                metadata=metadata,
+                threshold=threshold,
+                threshold_source=None if threshold is None else CHOSEN,
+            )
+    except UniqueViolation as error:
+        raise _taken(error, name, external_id) from None
+    if not known:
+        raise CollectionNotFound(collection_id)
+    return get(conn, collection_id)
+
+
+def delete(pool: Pool, blobs: BlobStore, collection_id: UUID, *, confirm: str | None) -> Receipt:
+    """Delete a collection with all that is in it; *confirm* must repeat its id.
+
+    Raises:
+        ConfirmationRequired: *confirm* is something else.
+        CollectionNotFound: There is none with this id.
+    """
+    if confirm != str(collection_id):
+        raise ConfirmationRequired(
+            "Deleting a collection takes every photo in it along; repeat its id as confirm.",
+            confirm=str(collection_id),
+        )
+    with pool.connection() as conn:
+        rows.lock(conn, collection_id)
+        digests = image_rows.digests_of_collection(conn, collection_id)
+        faces = face_rows.ids_of_collection(conn, collection_id)
+        gone = rows.delete(conn, collection_id)
+    if gone is None:
+        raise CollectionNotFound(collection_id)
+    for face_id in faces:
+        blobs.delete(Kind.CROP, face_id.hex)
+    for sha256 in digests:
+        forget_bytes(pool, blobs, sha256)
+    return Receipt(collection_id, gone.image_count, gone.face_count, gone.person_count)
+
+
+def forget_bytes(pool: Pool, blobs: BlobStore, sha256: bytes) -> None:
+    """Remove a photo's blobs once no image of any collection has these bytes.
+
+    Under the same lock as storing them, so that an upload at this moment does not lose its file.
+    """
+    with pool.connection() as conn:
+        image_rows.lock_bytes(conn, sha256)
+        if not image_rows.bytes_in_use(conn, sha256):
+            for kind in OF_A_PHOTO:
+                blobs.delete(kind, sha256.hex())
+
+
+def _taken(error: UniqueViolation, name: str | None, external_id: str | None) -> NameTaken:
+    if "external_id" in (error.diag.constraint_name or ""):
+        return NameTaken(f"The external id {external_id!r} is in use.", field="external_id")
+    return NameTaken(f"There is a collection named {name!r} already.", field="name")

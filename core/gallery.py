@@ -1,0 +1,185 @@
+"""Images and faces that are stored: looked at, fetched and deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.blobs import BlobStore, Kind
+from core.collections import forget_bytes
+from core.db import collections as collection_rows
+from core.db import faces as face_rows
+from core.db import images as image_rows
+from core.db import jobs as job_rows
+from core.db.faces import Face
+from core.db.images import Image
+from core.db.jobs import Item, Job
+from core.db.pool import Connection, Pool
+from core.errors import FaceNotFound, ImageNotFound, JobNotFound, NotReady
+from core.faces import Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWithFaces:
+    """An image and its faces in order of position."""
+
+    image: Image
+    faces: tuple[Face, ...]
+
+
+def image(conn: Connection, image_id: UUID) -> ImageWithFaces:
+    """Return one image with its faces.
+
+    Raises:
+        ImageNotFound: There is none with this id.
+    """
+    found = image_rows.get(conn, image_id)
+    if found is None:
+        raise ImageNotFound(image_id)
+    return with_faces(conn, [found])[0]
+
+
+def with_faces(conn: Connection, images: Sequence[Image]) -> list[ImageWithFaces]:
+    """Add the faces to images, in one query."""
+    faces = face_rows.of_images(conn, [image.id for image in images])
+    return [ImageWithFaces(image, tuple(faces.get(image.id, ()))) for image in images]
+
+
+def images(
+    conn: Connection,
+    collection_id: UUID,
+    *,
+    limit: int,
+    after: UUID | None = None,
+    state: str | None = None,
+    external_id: str | None = None,
+) -> list[Image]:
+    """Return up to *limit* images behind *after*, newest first."""
+    return image_rows.page(
+        conn, collection_id, limit=limit, after=after, state=state, external_id=external_id
+    )
+
+
+def photo(pool: Pool, blobs: BlobStore, image_id: UUID) -> tuple[Image, bytes]:
+    """Return an image and the bytes as uploaded.
+
+    Raises:
+        ImageNotFound: There is none with this id.
+        BlobMissing: The row is there and the file is not.
+    """
+    with pool.connection() as conn:
+        found = image(conn, image_id).image
+    return found, blobs.get(Kind.PHOTO, found.sha256.hex())
+
+
+def small_copy(pool: Pool, blobs: BlobStore, image_id: UUID, kind: Kind) -> bytes:
+    """Return a `Kind.THUMBNAIL` or `Kind.PREVIEW` of an image.
+
+    Raises:
+        ImageNotFound: There is none with this id.
+        NotReady: No worker has decoded it yet, or none can; see its state.
+    """
+    with pool.connection() as conn:
+        found = image(conn, image_id).image
+    if found.state != "indexed":
+        raise NotReady(f"There is no small copy of this image: it is {found.state}.")
+    return blobs.get(kind, found.sha256.hex())
+
+
+def delete_image(pool: Pool, blobs: BlobStore, image_id: UUID) -> None:
+    """Delete an image, its faces and its files. Unknown ids are fine."""
+    with pool.connection() as conn:
+        faces = face_rows.ids_of_image(conn, image_id)
+        gone = image_rows.delete(conn, image_id)
+        if gone is None:
+            return
+        collection_rows.count(conn, gone.collection_id, images=-1, faces=-gone.face_count)
+    for face_id in faces:
+        blobs.delete(Kind.CROP, face_id.hex)
+    forget_bytes(pool, blobs, gone.sha256)
+
+
+def face(conn: Connection, face_id: UUID) -> Face:
+    """Return one face.
+
+    Raises:
+        FaceNotFound: There is none with this id.
+    """
+    found = face_rows.get(conn, face_id)
+    if found is None:
+        raise FaceNotFound(face_id)
+    return found
+
+
+def faces(
+    conn: Connection,
+    collection_id: UUID,
+    *,
+    limit: int,
+    after: UUID | None = None,
+    person_id: UUID | None = None,
+    named: bool | None = None,
+    external_id: str | None = None,
+) -> list[Face]:
+    """Return up to *limit* faces behind *after*, newest first."""
+    return face_rows.page(
+        conn,
+        collection_id,
+        limit=limit,
+        after=after,
+        person_id=person_id,
+        named=named,
+        external_id=external_id,
+    )
+
+
+def embedding(conn: Connection, face_id: UUID) -> Embedding:
+    """Return the stored unit vector of a face.
+
+    Raises:
+        FaceNotFound: There is none with this id.
+    """
+    found = face_rows.embedding(conn, face_id)
+    if found is None:
+        raise FaceNotFound(face_id)
+    return found
+
+
+def crop(pool: Pool, blobs: BlobStore, face_id: UUID) -> bytes:
+    """Return the aligned crop of a face, losslessly encoded.
+
+    Raises:
+        FaceNotFound: There is none with this id.
+    """
+    with pool.connection() as conn:
+        face(conn, face_id)
+    return blobs.get(Kind.CROP, face_id.hex)
+
+
+def delete_face(pool: Pool, blobs: BlobStore, face_id: UUID) -> None:
+    """Delete one face; its image stays. Unknown ids are fine."""
+    with pool.connection() as conn:
+        gone = face_rows.delete(conn, face_id)
+        if gone is None:
+            return
+        image_rows.change_face_count(conn, gone.image_id, -1)
+        collection_rows.count(conn, gone.collection_id, faces=-1)
+    blobs.delete(Kind.CROP, face_id.hex)
+
+
+def job(conn: Connection, job_id: UUID) -> Job:
+    """Return one job with its counts.
+
+    Raises:
+        JobNotFound: There is none with this id.
+    """
+    found = job_rows.get(conn, job_id)
+    if found is None:
+        raise JobNotFound(job_id)
+    return found
+
+
+def items(
+    conn: Connection, job_id: UUID, *, limit: int, after: int = -1, state: str | None = None
+) -> list[Item]:
+    """Return up to *limit* items of a job behind position *after*, in the sender's order."""
+    return job_rows.items(conn, job_id, limit=limit, after=after, state=state)

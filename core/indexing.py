@@ -1,0 +1,236 @@
+"""Indexing: claim waiting photos, find their faces, and write everything in one transaction.
+
+Whoever rings, a worker takes what waits longest. Running it twice, or on two workers at once,
+changes nothing: a claim has a lease, and only its holder may finish it.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID, uuid4
+
+import psycopg
+
+from core.blobs import Kind
+from core.db import collections as collection_rows
+from core.db import faces as face_rows
+from core.db import images as image_rows
+from core.db import jobs as job_rows
+from core.db.faces import NewFace
+from core.db.jobs import Claimed
+from core.db.pool import Connection, Pool
+from core.errors import BadImage, BlobMissing
+from core.pipeline import AnalysedPhoto, encode_crop
+from core.services import Services
+
+logger = logging.getLogger(__name__)
+
+RENEWALS_PER_LEASE = 3
+LONGEST_BATCH_LEASES = 30
+"""A batch that takes longer than this many leases hangs: its lease is no longer renewed."""
+
+WORKER_LOST = "Its worker died or hung each time it tried this photo."
+
+
+class Analyser(Protocol):
+    """A pipeline, seen from here."""
+
+    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outcome:
+    """What a claimed photo came to."""
+
+    claim: Claimed
+    result: AnalysedPhoto | BadImage | BlobMissing
+
+
+def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
+    """Claim one batch of one space and index it; return the number of photos claimed.
+
+    Args:
+        pipelines: By space id: only photos of these spaces are claimed.
+
+    Raises:
+        Exception: Whatever broke the whole batch. Its photos wait again (each alone), and their
+            attempts are counted.
+    """
+    settings = services.settings
+    lease = uuid4()
+    with services.pool.connection() as conn:
+        claims = job_rows.claim(
+            conn,
+            space_ids=list(pipelines),
+            lease=lease,
+            lease_s=settings.lease_s,
+            limit=settings.batch_photos,
+            max_attempts=settings.max_attempts,
+        )
+    if not claims:
+        return 0
+    try:
+        with _kept(services.pool, lease, settings.lease_s):
+            outcomes = _analyse(services, pipelines[claims[0].space_id], claims)
+            _write(services, lease, outcomes)
+    except Exception as error:
+        _release(services.pool, lease, error)
+        raise
+    return len(claims)
+
+
+def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) -> list[_Outcome]:
+    """Read and analyse the photos that still exist."""
+    outcomes: list[_Outcome] = []
+    present: list[tuple[Claimed, bytes]] = []
+    for claim in claims:
+        if claim.sha256 is None:
+            continue  # its image was deleted after the upload; `_write` closes the item
+        try:
+            present.append((claim, services.blobs.get(Kind.PHOTO, claim.sha256.hex())))
+        except BlobMissing as missing:
+            outcomes.append(_Outcome(claim, missing))
+    results = pipeline.analyse([photo for _, photo in present])
+    outcomes += [
+        _Outcome(claim, result) for (claim, _), result in zip(present, results, strict=True)
+    ]
+    return outcomes
+
+
+def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome]) -> None:
+    """Store crops and previews, then rows; whoever lost the lease meanwhile writes no row."""
+    with services.pool.connection() as conn:
+        faces = _new_faces(conn, outcomes)
+    _store_blobs(services, outcomes, faces)
+    with services.pool.connection() as conn:
+        ours = job_rows.lock_leased(conn, lease)
+        claims = [outcome.claim for outcome in outcomes if outcome.claim.item_id in ours]
+        waiting = image_rows.lock_waiting(conn, [c.image_id for c in claims if c.image_id])
+        kept = [face for face in faces if face.image_id in waiting]
+        face_rows.insert_many(conn, kept)
+        done = set()
+        for outcome in outcomes:
+            if outcome.claim.item_id in ours:
+                _finish(conn, outcome, waiting)
+                done.add(outcome.claim.item_id)
+        for item_id in ours - done:
+            job_rows.finish(conn, item_id, state="skipped", reason="image_deleted")
+        for collection_id, count in Counter(face.collection_id for face in kept).items():
+            collection_rows.count(conn, collection_id, faces=count)
+    _drop_crops(services, [face.id for face in faces if face.image_id not in waiting])
+
+
+def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:
+    analysed = [
+        (outcome.claim, position, face)
+        for outcome in outcomes
+        if isinstance(outcome.result, AnalysedPhoto)
+        for position, face in enumerate(outcome.result.faces)
+    ]
+    ids = face_rows.new_ids(conn, len(analysed))
+    return [
+        NewFace(face_id, claim.collection_id, claim.image_id, position, face)
+        for face_id, (claim, position, face) in zip(ids, analysed, strict=True)
+        if claim.image_id is not None
+    ]
+
+
+def _store_blobs(
+    services: Services, outcomes: Sequence[_Outcome], faces: Sequence[NewFace]
+) -> None:
+    for face in faces:
+        services.blobs.put(Kind.CROP, face.id.hex, encode_crop(face.analysed.crop))
+    for outcome in outcomes:
+        if isinstance(outcome.result, AnalysedPhoto):
+            assert outcome.claim.sha256 is not None, "only photos with bytes were analysed"
+            key = outcome.claim.sha256.hex()
+            services.blobs.put(Kind.THUMBNAIL, key, outcome.result.thumbnail)
+            services.blobs.put(Kind.PREVIEW, key, outcome.result.preview)
+
+
+def _finish(conn: Connection, outcome: _Outcome, waiting: set[UUID]) -> None:
+    """Close an item and its image."""
+    claim, result = outcome.claim, outcome.result
+    image_id = claim.image_id
+    if image_id is None or image_id not in waiting:
+        job_rows.finish(conn, claim.item_id, state="skipped", reason="image_deleted")
+        return
+    if isinstance(result, AnalysedPhoto):
+        reason = None if result.faces else "no_face_found"
+        image_rows.finish(
+            conn,
+            image_id,
+            state="indexed",
+            reason=reason,
+            face_count=len(result.faces),
+            width=result.header.width,
+            height=result.header.height,
+        )
+        job_rows.finish(conn, claim.item_id, state="indexed", reason=reason)
+        return
+    code, detail = result.code, str(result)
+    image_rows.finish(conn, image_id, state="rejected", reason=code, detail=detail)
+    job_rows.finish(conn, claim.item_id, state="rejected", reason=code, detail=detail)
+
+
+def _drop_crops(services: Services, face_ids: Sequence[UUID]) -> None:
+    for face_id in face_ids:
+        services.blobs.delete(Kind.CROP, face_id.hex)
+
+
+def _release(pool: Pool, lease: UUID, error: Exception) -> None:
+    """Let the photos of a broken batch wait again; if even that fails their lease runs out."""
+    detail = f"The last try failed: {type(error).__name__}."
+    try:
+        with pool.connection() as conn:
+            job_rows.release(conn, lease, detail=detail)
+    except psycopg.Error:
+        logger.exception("a claim could not be released; its lease will run out")
+
+
+@contextmanager
+def _kept(pool: Pool, lease: UUID, lease_s: float) -> Iterator[None]:
+    """Renew a claim from a thread for as long as the block runs."""
+    over = threading.Event()
+
+    def keep() -> None:
+        for _ in range(RENEWALS_PER_LEASE * LONGEST_BATCH_LEASES):
+            if over.wait(lease_s / RENEWALS_PER_LEASE):
+                return
+            try:
+                with pool.connection() as conn:
+                    job_rows.renew(conn, lease, lease_s=lease_s)
+            except psycopg.Error:
+                # Not ours to handle: writing the batch will meet the same trouble, and say so.
+                logger.warning("a lease could not be renewed", exc_info=True)
+
+    keeper = threading.Thread(target=keep, name="lease-keeper", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+
+
+def sweep(services: Services) -> int:
+    """Give up photos without attempts left; return how many there were."""
+    with services.pool.connection() as conn:
+        lost = job_rows.give_up(
+            conn, max_attempts=services.settings.max_attempts, detail=WORKER_LOST
+        )
+    for item in lost:
+        logger.error("image %s was given up: %s", item.image_id, item.detail)
+    return len(lost)
+
+
+def work_waits(services: Services, space_ids: Sequence[str]) -> bool:
+    """Say whether photos of these spaces wait for a worker."""
+    with services.pool.connection() as conn:
+        return job_rows.work_waits(
+            conn, space_ids=space_ids, max_attempts=services.settings.max_attempts
+        )

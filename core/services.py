@@ -1,0 +1,94 @@
+"""What every process of facesearch holds: settings, database, broker, blobs, manifest."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from core.blobs import BlobStore, FolderBlobs
+from core.db.pool import Pool, open_pool
+from core.errors import DiskFull, SetupError
+from core.exchange import Exchange
+from core.inference.packs import Manifest, load_manifest
+from core.settings import Settings
+
+MIB = 1024 * 1024
+
+PATIENCE_S = 5
+"""Beyond the longest wait that a command itself asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Built once per process and passed on; tests build their own."""
+
+    settings: Settings
+    manifest: Manifest
+    pool: Pool
+    broker: redis.Redis
+    blobs: BlobStore
+    exchange: Exchange
+
+
+def open_services(settings: Settings, *, connections: int) -> Services:
+    """Connect to everything that *settings* names; both URLs must be set.
+
+    Raises:
+        SetupError: A URL is missing.
+        DatabaseUnavailable: Postgres cannot be reached. (The broker may come later.)
+    """
+    if settings.database_url is None or settings.broker_url is None:
+        raise SetupError("DATABASE_URL and BROKER_URL are not known; is the local system up?")
+    manifest = load_manifest(settings)
+    broker = redis.Redis.from_url(
+        settings.broker_url,
+        socket_timeout=settings.search_timeout_s + PATIENCE_S,
+        socket_connect_timeout=PATIENCE_S,
+    )
+    return Services(
+        settings=settings,
+        manifest=manifest,
+        pool=open_pool(settings.database_url, size=connections),
+        broker=broker,
+        blobs=FolderBlobs(blob_folder(settings)),
+        exchange=Exchange(broker),
+    )
+
+
+def close_services(services: Services) -> None:
+    """Give every connection back."""
+    services.pool.close()
+    services.broker.close()
+
+
+@contextmanager
+def services_for(settings: Settings, *, connections: int = 4) -> Iterator[Services]:
+    """Open services for the length of a command."""
+    services = open_services(settings, connections=connections)
+    try:
+        yield services
+    finally:
+        close_services(services)
+
+
+def blob_folder(settings: Settings) -> Path:
+    """Return where photos and crops are."""
+    return settings.data_dir / "blobs"
+
+
+def require_disk(settings: Settings, incoming_bytes: int) -> None:
+    """Refuse bytes that would leave less disk than the operator wants free.
+
+    Raises:
+        DiskFull: There is too little.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.data_dir).free - incoming_bytes
+    if free < settings.min_free_disk_mib * MIB:
+        raise DiskFull(
+            f"Less than {settings.min_free_disk_mib} MiB of disk would be left; "
+            "free some, or lower FACESEARCH_MIN_FREE_DISK_MIB."
+        )
