@@ -1,15 +1,20 @@
 """Settings, read once at start-up and handed to whoever needs them; no module reads os.environ."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SetupError
 
 ENV_PREFIX = "FACESEARCH_"
+ENV_FILE = ".env"
+TEST_PREFIX = "FACESEARCH_TEST_"
+"""Variables for the tests alone; no setting begins so."""
 
 
 class Device(StrEnum):
@@ -29,7 +34,13 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=".env", frozen=True, extra="forbid"
+        # Other programs read .env too, such as Docker Compose: their variables are let through,
+        # and `load` refuses unknown ones of our own prefix.
+        env_prefix=ENV_PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
     )
 
     # Where things are
@@ -123,15 +134,39 @@ class Settings(BaseSettings):
         Raises:
             SetupError: Lists every wrong variable at once, in the names that the operator uses.
         """
+        wrong = [f"  {name}: There is no such setting" for name in cls._unknown()]
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
-            raise SetupError(_explain(error)) from None
+            wrong += [_explain(fault["loc"], fault["msg"]) for fault in error.errors()]
+        if wrong:
+            raise SetupError("\n".join(["These settings are wrong:", *sorted(wrong)]))
+        return settings
+
+    @classmethod
+    def _unknown(cls) -> set[str]:
+        known = {f"{ENV_PREFIX}{name}".upper() for name in cls.model_fields}
+        given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
+        return {
+            name
+            for name in given - known
+            if name.startswith(ENV_PREFIX) and not name.startswith(TEST_PREFIX)
+        }
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that gives a child process these settings, whatever ours says."""
+        others = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith(ENV_PREFIX) or name.upper().startswith(TEST_PREFIX)
+        }
+        values = {
+            f"{ENV_PREFIX}{name}".upper(): value.absolute() if isinstance(value, Path) else value
+            for name, value in self.model_dump(mode="python").items()
+            if value is not None
+        }
+        return others | {name: str(value) for name, value in values.items()}
 
 
-def _explain(error: ValidationError) -> str:
-    lines = [
-        f"  {ENV_PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
-        for fault in error.errors()
-    ]
-    return "\n".join(["These settings are wrong:", *lines])
+def _explain(place: tuple[int | str, ...], message: str) -> str:
+    return f"  {ENV_PREFIX}{'_'.join(str(part) for part in place).upper()}: {message}"
