@@ -36,9 +36,12 @@ WARP = "similarity-bilinear-v1"
 STRICT = ConfigDict(extra="forbid")
 
 
+SAFE_ADDRESS = re.compile(r"https://\S+|http://(localhost|127\.0\.0\.1|\[::1\])[:/]\S*")
+"""https only; plain http reaches this very machine at most."""
+
+
 def _safe_address(url: str) -> str:
-    """https only; plain http reaches this very machine at most (the digests pin the content)."""
-    if not re.match(r"https://\S+|http://(localhost|127\.0\.0\.1|\[::1\])[:/]\S*", url):
+    if not SAFE_ADDRESS.fullmatch(url):
         raise ValueError("must start with https://")
     return url
 
@@ -47,6 +50,11 @@ def _known_template(name: str) -> str:
     if name not in TEMPLATES:
         raise ValueError(f"must be one of {', '.join(sorted(TEMPLATES))}")
     return name
+
+
+def converted(name: str) -> str:
+    """Return the name of the graph that is made from a pinned file."""
+    return f"{Path(name).stem}.converted.onnx"
 
 
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -150,6 +158,11 @@ class ScrfdSpec:
     threshold: Fraction = 0.5
     nms: Fraction = 0.4
 
+    @property
+    def graph(self) -> str:
+        """The file that is loaded: the pinned one."""
+        return self.file
+
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class CenterFaceSpec:
@@ -165,6 +178,11 @@ class CenterFaceSpec:
     longest_side: Side
     threshold: Fraction = 0.35
     nms: Fraction = 0.3
+
+    @property
+    def graph(self) -> str:
+        """The file that is loaded: made from the pinned one at install."""
+        return converted(self.file)
 
 
 DetectorSpec: TypeAlias = Annotated[ScrfdSpec | CenterFaceSpec, Field(discriminator="kind")]
@@ -190,6 +208,11 @@ class RecogniserSpec:
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: Annotated[float, Field(gt=0)] = 127.5
     flip: Literal["none", "sum"] = "none"
+
+    @property
+    def graph(self) -> str:
+        """The file that is loaded: the pinned one, or the one made from it at install."""
+        return converted(self.file) if self.kind == "dlib" else self.file
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

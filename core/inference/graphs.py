@@ -1,0 +1,83 @@
+"""From a pinned file to the graph that ONNX Runtime loads; made once, at install."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from core.errors import ModelError
+from core.inference import dlib_onnx
+from core.inference.packs import Pack, RecogniserSpec
+from core.inference.session import open_session
+from core.settings import Device
+
+REFERENCE_TOLERANCE = 1e-4
+"""Right conversions differ from dlib by 3e-7; the numbers themselves reach 0.3."""
+
+
+def make_graphs(pack: Pack, folder: Path) -> list[str]:
+    """Write the graphs that are not pinned files themselves; returns their names.
+
+    Raises:
+        ModelError: A file cannot be converted, or its graph does not compute what it should.
+    """
+    made = []
+    for network in (pack.detector, pack.recogniser):
+        if network.graph == network.file:
+            continue
+        data = (folder / network.file).read_bytes()
+        if network.kind == "centerface":
+            graph = dynamic_graph(data)
+        else:
+            assert isinstance(network, RecogniserSpec)
+            graph = _dlib_graph(data, pack.file(network.file).sha256, network)
+        (folder / network.graph).write_bytes(graph)
+        made.append(network.graph)
+    return made
+
+
+def dynamic_graph(data: bytes) -> bytes:
+    """Let CenterFace take any batch and any sides that are multiples of 32.
+
+    Raises:
+        ModelError: The data is not an ONNX model.
+    """
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ModelError("The detector's file is not an ONNX model.") from error
+    graph = model.graph
+    # Weights listed as inputs could be replaced at each run: ONNX Runtime warns of each, and
+    # cannot fold them.
+    weights = {constant.name for constant in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    for value, sides in (*((v, "") for v in graph.input), *((v, "_cells") for v in graph.output)):
+        batch, _, height, width = value.type.tensor_type.shape.dim
+        batch.dim_param = "n"
+        height.dim_param, width.dim_param = f"height{sides}", f"width{sides}"
+    serialised: bytes = model.SerializeToString(deterministic=True)
+    return serialised
+
+
+def _dlib_graph(data: bytes, sha256: str, spec: RecogniserSpec) -> bytes:
+    graph = dlib_onnx.convert(data)
+    reference = json.loads(
+        resources.files("core.inference").joinpath("dlib_reference.json").read_text("utf-8")
+    )
+    if sha256 != reference["weights_sha256"]:
+        return graph  # other weights of the same architecture: there is nothing to compare with
+    picture = dlib_onnx.reference_input()[None].astype(np.float32)
+    scaled = (picture - np.array(spec.mean, np.float32)) / np.float32(spec.std)
+    session = open_session(graph, Device.CPU, 0)
+    (found,) = session.run(None, {"input": np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))})
+    difference = float(np.abs(found[0] - np.array(reference["embedding"])).max())
+    if not difference < REFERENCE_TOLERANCE:
+        raise ModelError(
+            f"The converted recogniser differs by {difference:.2g} from what dlib computes."
+        )
+    return graph
