@@ -1,0 +1,243 @@
+"""Photos as bytes and as pixels: limits, header, decoding to upright 8-bit RGB, previews.
+
+Thread-safe: nothing is kept between calls and no switch of a library is touched.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from core import formats
+from core.errors import (
+    FileTooLarge,
+    ImageCorrupt,
+    ImageEmpty,
+    ImageTooLarge,
+    ImageTruncated,
+    UnsupportedFormat,
+)
+from core.faces import Pixels
+from core.settings import Settings
+
+_BACKGROUND: Final = (255, 255, 255)
+"""Behind transparent pixels. White is what browsers and most viewers show there, so the picture
+that is searched is the picture that people saw when they chose it."""
+
+_PREVIEW_QUALITY: Final = 85
+"""JPEG quality of previews: past it the files grow fast and the eye sees no gain."""
+
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPS_SIDES: Final = frozenset({5, 6, 7, 8})
+
+_DECODER_FAULTS: Final = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, TypeError)
+"""What Pillow, libheif, libavif and libtiff raise for bad data, and nothing else, as 370,000 files
+with random cuts and flipped bytes showed. A MemoryError is the machine's trouble, not the photo's.
+"""
+
+_CUT_OFF_SIGNS: Final = ("truncated", "end of file", "no more images", "end of data")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLimits:
+    """What is refused before any pixel is decoded.
+
+    Attributes:
+        max_bytes: Largest file.
+        max_pixels: Largest width times height, as the header says.
+    """
+
+    max_bytes: int
+    max_pixels: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Take the limits that the operator set."""
+        return cls(settings.max_photo_mib * 2**20, settings.max_megapixels * 10**6)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoHeader:
+    """What is known about a photo without decoding it.
+
+    Attributes:
+        format: jpeg, png, webp, avif, heic, tiff, bmp or gif.
+        width: Of the upright picture. (A PNG may name its orientation after its pixels; then
+            only the header that comes with the decoded photo has the sides in order.)
+        bytes: Size of the file.
+    """
+
+    format: str
+    width: int
+    height: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedPhoto:
+    """A photo, ready for the detector."""
+
+    pixels: Pixels
+    header: PhotoHeader
+
+
+def inspect(data: bytes, limits: PhotoLimits) -> PhotoHeader:
+    """Read the header only, and refuse what need not be decoded to be refused.
+
+    Raises:
+        ImageEmpty, FileTooLarge, UnsupportedFormat, ImageTooLarge: As their names say.
+        ImageTruncated, ImageCorrupt: The header itself is cut off or broken.
+    """
+    picture, header = _open(data, limits)
+    picture.close()
+    return header
+
+
+def decode(data: bytes, limits: PhotoLimits) -> DecodedPhoto:
+    """Turn a file into upright 8-bit RGB; of several frames or pages the first.
+
+    Colour profiles are not applied: the networks were trained on pictures read without them.
+
+    Raises:
+        BadImage: As *inspect* does; also where the pixels are cut off or broken.
+    """
+    picture, header = _open(data, limits)
+    with _judging(header.format):
+        picture.load()
+        # Some decoders learn the true size only now.
+        _require_pixels(*picture.size, limits)
+        upright = _turned(picture, formats.orientation(picture))
+        pixels = np.asarray(_rgb(upright))
+    height, width, _ = pixels.shape
+    return DecodedPhoto(pixels, PhotoHeader(header.format, width, height, len(data)))
+
+
+def shrink(pixels: Pixels, longest_side: int) -> Pixels:
+    """Scale a picture down so that its longest side is *longest_side*; never up."""
+    height, width = pixels.shape[:2]
+    scale = longest_side / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def preview(pixels: Pixels, longest_side: int) -> bytes:
+    """Encode a JPEG for the browser whose longest side is at most *longest_side* pixels."""
+    stream = BytesIO()
+    picture = Image.fromarray(shrink(pixels, longest_side))
+    picture.save(stream, "JPEG", quality=_PREVIEW_QUALITY)
+    return stream.getvalue()
+
+
+def _open(data: bytes, limits: PhotoLimits) -> tuple[ImageFile, PhotoHeader]:
+    if not data:
+        raise ImageEmpty("The file is empty.")
+    if len(data) > limits.max_bytes:
+        raise FileTooLarge(
+            f"The file has {len(data):,} bytes; at most {limits.max_bytes:,} are taken.",
+            bytes=len(data),
+            max_bytes=limits.max_bytes,
+        )
+    name = formats.sniff(data)
+    if name is None:
+        known = ", ".join(word.upper() for word in formats.OPENERS)
+        raise UnsupportedFormat(f"This is not a picture of a format that is read: {known}.")
+    if formats.ends_early(data, name):
+        raise _cut_off(name)
+    with _judging(name):
+        picture = formats.OPENERS[name](BytesIO(data))
+    width, height = picture.size
+    _require_pixels(width, height, limits)
+    if formats.orientation(picture) in _SWAPS_SIDES:
+        width, height = height, width
+    return picture, PhotoHeader(name, width, height, len(data))
+
+
+def _require_pixels(width: int, height: int, limits: PhotoLimits) -> None:
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"The picture has {width} x {height} pixels; "
+            f"at most {limits.max_pixels / 1e6:g} million are taken.",
+            width=width,
+            height=height,
+            max_pixels=limits.max_pixels,
+        )
+
+
+@contextmanager
+def _judging(name: str) -> Iterator[None]:
+    """Turn what decoders raise for bad data into the reason that the owner of the photo sees."""
+    try:
+        yield
+    except Image.DecompressionBombError as error:  # a frame larger than the header's picture
+        raise ImageTooLarge(f"A part of this {name.upper()} picture is too large.") from error
+    except _DECODER_FAULTS as error:
+        message = str(error).lower()
+        if "compression format" in message or "unsupported" in message:
+            raise UnsupportedFormat(
+                f"This {name.upper()} file holds a kind of picture that is not read."
+            ) from error
+        if any(sign in message for sign in _CUT_OFF_SIGNS):
+            raise _cut_off(name) from error
+        raise ImageCorrupt(f"This {name.upper()} picture is damaged.") from error
+
+
+def _cut_off(name: str) -> ImageTruncated:
+    return ImageTruncated(f"This {name.upper()} file ends before the picture does.")
+
+
+def _turned(picture: Image.Image, orientation: int) -> Image.Image:
+    turn = _UPRIGHT.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """Convert from any mode that Pillow decodes to."""
+    mode = picture.mode
+    if mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if mode.startswith("I;16"):
+        # 65535 is white as 255 is, hence 257; Pillow's own conversion clips at 255.
+        gray = (np.asarray(picture, dtype=np.uint32) + 128) // 257
+        return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
+    if mode in ("I", "F"):
+        return Image.fromarray(_stretched(np.asarray(picture, dtype=np.float64))).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    if mode in ("La", "RGBa"):
+        picture = picture.convert(mode.upper())
+    return _on_background(picture.convert("RGBA"))
+
+
+def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Map 32-bit samples, whose scale no file format defines, from darkest to brightest."""
+    values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
+    low, high = values.min(), values.max()
+    span = high - low
+    return np.asarray((values - low) * (255 / span if span else 0), dtype=np.uint8)
+
+
+def _on_background(picture: Image.Image) -> Image.Image:
+    alpha = picture.getchannel("A")
+    if alpha.getbbox() is None:
+        # Transparent everywhere: a program left the channel unset (common in 32-bit BMP).
+        return picture.convert("RGB")
+    background = Image.new("RGB", picture.size, _BACKGROUND)
+    background.paste(picture, mask=alpha)
+    return background
