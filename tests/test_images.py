@@ -96,7 +96,7 @@ def test_exif_orientation_is_applied_in_every_format_that_has_it(
 @pytest.mark.parametrize("order", [">", "<"])
 def test_orientation_is_read_in_both_byte_orders(order: str) -> None:
     head = b"Exif\0\0" + (b"MM\0*" if order == ">" else b"II*\0")
-    block = head + struct.pack(f"{order}IHHHIHH", 8, 1, ORIENTATION, 3, 1, 3, 0)
+    block = head + struct.pack(f"{order}IHHHIHHI", 8, 1, ORIENTATION, 3, 1, 3, 0, 0)
     data = encoded(corners().transpose(Image.Transpose.ROTATE_180), "JPEG", exif=block)
 
     assert_corners(decode(data, LIMITS).pixels)
