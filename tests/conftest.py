@@ -18,7 +18,7 @@ from core.db import pool
 from core.db.migrate import upgrade
 from core.local.broker import Broker
 from core.local.postgres import Postgres
-from core.local.process import start
+from core.local.process import Child, wait_ready
 
 TEMPLATE = "template_facesearch"
 
@@ -50,8 +50,9 @@ def local_servers() -> Iterator[LocalServers]:
             broker = Broker(folder / "broker.sock")
             for server in (postgres, broker):
                 command = server.prepare()
-                child = start(command, folder / f"{command.name}.log", server.answers, seconds=60)
+                child = Child(command, folder / f"{command.name}.log")
                 stack.callback(child.stop)
+                wait_ready(child, server.answers, seconds=60)
             _admin(postgres, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
             upgrade(postgres.url_of(TEMPLATE))
             yield LocalServers(postgres, broker)

@@ -114,35 +114,37 @@ class Child:
         return lines[-1].strip() if lines else ""
 
 
-def start(
-    command: Command,
-    log: Path,
+def wait_ready(
+    child: Child,
     ready: Callable[[], bool],
     *,
     seconds: float,
     pause: Callable[[float], None] = time.sleep,
-) -> Child:
-    """Run *command* and wait until *ready* says that it does its work.
+) -> None:
+    """Wait until *ready* says that a child does its work.
 
     Args:
-        pause: Waits between two questions; what it raises stops the child and goes on.
+        pause: Waits between two questions; may raise to give up.
 
     Raises:
         SetupError: It ended, or was not ready within *seconds*; quotes the last line of its log.
     """
-    child = Child(command, log)
-    try:
-        end = time.monotonic() + seconds
-        while not ready():
-            if child.exit_code() is not None:
-                raise SetupError(_failure(child, "stopped while it started"))
-            if time.monotonic() > end:
-                raise SetupError(_failure(child, f"was not ready within {seconds:.0f} s"))
-            pause(0.05)
-    except BaseException:
-        child.stop()
-        raise
-    return child
+    end = time.monotonic() + seconds
+    while not ready():
+        require_running(child)
+        if time.monotonic() > end:
+            raise SetupError(_failure(child, f"was not ready within {seconds:.0f} s"))
+        pause(0.05)
+
+
+def require_running(child: Child) -> None:
+    """Refuse to go on without a child that has ended.
+
+    Raises:
+        SetupError: It has; quotes the last line of its log.
+    """
+    if child.exit_code() is not None:
+        raise SetupError(_failure(child, "stopped while it started"))
 
 
 def _failure(child: Child, what: str) -> str:
