@@ -4,8 +4,8 @@ SELECT id, image_id, person_id,
        1 - (embedding <=> %(embedding)s::halfvec) AS cosine
   FROM faces
  WHERE collection_id = %(collection_id)s
-   AND id IS DISTINCT FROM %(without_face)s::uuid
-   AND person_id IS DISTINCT FROM %(without_person)s::uuid
+   AND (%(without_face)s::uuid IS NULL OR id <> %(without_face)s)
+   AND (%(without_person)s::uuid IS NULL OR person_id IS DISTINCT FROM %(without_person)s)
 
 -- name: scored_hnsw
 -- The nearest faces by the collection's own index. The cast and the bare operator must repeat the
@@ -14,8 +14,8 @@ SELECT id, image_id, person_id,
        1 - (embedding::halfvec({dimension}) <=> %(embedding)s::halfvec({dimension})) AS cosine
   FROM faces
  WHERE collection_id = {collection_id}
-   AND id IS DISTINCT FROM %(without_face)s::uuid
-   AND person_id IS DISTINCT FROM %(without_person)s::uuid
+   AND (%(without_face)s::uuid IS NULL OR id <> %(without_face)s)
+   AND (%(without_person)s::uuid IS NULL OR person_id IS DISTINCT FROM %(without_person)s)
  ORDER BY embedding::halfvec({dimension}) <=> %(embedding)s::halfvec({dimension})
  LIMIT %(candidates)s
 
