@@ -56,6 +56,11 @@ def dynamic_graph(data: bytes) -> bytes:
     inputs = [value for value in graph.input if value.name not in weights]
     del graph.input[:]
     graph.input.extend(inputs)
+    # Counters of the training; ONNX Runtime warns of each that no node uses.
+    used = {name for node in graph.node for name in node.input}
+    constants = [constant for constant in graph.initializer if constant.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
     for value, sides in (*((v, "") for v in graph.input), *((v, "_cells") for v in graph.output)):
         batch, _, height, width = value.type.tensor_type.shape.dim
         batch.dim_param = "n"

@@ -27,6 +27,9 @@ from core.inference.sources import Progress
 
 RECORD: Final = "installed.json"
 RECORD_VERSION: Final = 1
+"""Raise it when the record changes, or a graph that *make_graphs* writes: packs of another version
+count as not installed."""
+
 WORK: Final = ".work"
 """Folder beside the packs for locks and for what is not whole yet."""
 

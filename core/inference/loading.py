@@ -1,0 +1,34 @@
+"""From an installed pack to its two networks, ready to run."""
+
+import onnxruntime as ort
+
+from core.inference.centerface import CenterFace
+from core.inference.contracts import Detector, FaceModels
+from core.inference.embedder import OnnxEmbedder
+from core.inference.install import load_graph
+from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
+from core.inference.scrfd import Scrfd
+from core.inference.session import open_session
+from core.settings import Settings
+
+
+def load_models(pack: Pack, settings: Settings) -> FaceModels:
+    """Load the networks of a pack on the device of the settings, each checked by its digest.
+
+    Raises:
+        PackNotInstalled: The weights are not there; the message names the command that cures it.
+        DigestMismatch: A file has changed since the install.
+        DeviceUnavailable: The device that the settings name is missing or does not start.
+        ModelError: A graph does not fit the manifest.
+    """
+
+    def session(network: DetectorSpec | RecogniserSpec) -> ort.InferenceSession:
+        graph = load_graph(pack, settings.models_dir, network)
+        return open_session(graph, settings.device, settings.inference_threads)
+
+    detector: Detector
+    if isinstance(pack.detector, CenterFaceSpec):
+        detector = CenterFace(session(pack.detector), pack.detector)
+    else:
+        detector = Scrfd(session(pack.detector), pack.detector)
+    return FaceModels(detector, OnnxEmbedder(session(pack.recogniser), pack.recogniser))
