@@ -1,10 +1,7 @@
 """Fixtures: real embedded servers, one migrated database per run, the folder of shared photos."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,9 +13,9 @@ from psycopg import sql
 
 from core.db import pool
 from core.db.migrate import upgrade
+from core.local import temporary
 from core.local.broker import Broker
 from core.local.postgres import Postgres
-from core.local.process import Child, wait_ready
 
 TEMPLATE = "template_facesearch"
 
@@ -42,22 +39,11 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def local_servers() -> Iterator[LocalServers]:
-    """Postgres and broker of this run, in a folder of their own that is removed after it."""
-    folder = Path(tempfile.mkdtemp(prefix="fs-test-"))
-    try:
-        with ExitStack() as stack:
-            postgres = Postgres(folder / "cluster", folder / "postgres", durable=False)
-            broker = Broker(folder / "broker.sock")
-            for server in (postgres, broker):
-                command = server.prepare()
-                child = Child(command, folder / f"{command.name}.log")
-                stack.callback(child.stop)
-                wait_ready(child, server.answers, seconds=60)
-            _admin(postgres, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-            upgrade(postgres.url_of(TEMPLATE))
-            yield LocalServers(postgres, broker)
-    finally:
-        shutil.rmtree(folder)
+    """Postgres and broker of this run, gone after it."""
+    with temporary.postgres() as postgres, temporary.broker() as broker:
+        _admin(postgres, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+        upgrade(postgres.url_of(TEMPLATE))
+        yield LocalServers(postgres, broker)
 
 
 @pytest.fixture

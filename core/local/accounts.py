@@ -56,6 +56,11 @@ def _create() -> None:
         ) from error
 
 
+def folder_mode() -> int:
+    """Return the mode of a folder of ours that Postgres's account must walk through."""
+    return 0o711 if os.geteuid() == 0 else 0o700
+
+
 def make_reachable(path: Path, account: Account) -> None:
     """Let *account* walk to *path*: add ``o+x`` to the folders above it that lack it."""
     changed = [str(folder) for folder in reversed(path.parents) if _open(folder, account)]

