@@ -18,7 +18,8 @@ from web.cli.common import FaceSearchGroup, Lazy
         "ingest": Lazy("web.cli.ingest", "Put photos into a collection."),
         "search": Lazy("web.cli.search", "Find the people of a photo."),
         "people": Lazy("web.cli.people", "Name people and list them."),
-        "keys": Lazy("web.cli.keys", "Create and revoke API keys and login links."),
+        "login": Lazy("web.cli.keys", "Print a one-time login link."),
+        "keys": Lazy("web.cli.keys", "Create, list and revoke API keys."),
         "evaluate": Lazy("web.cli.evaluate", "Measure how well a pack tells people apart."),
     },
 )

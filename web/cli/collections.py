@@ -1,0 +1,120 @@
+"""``facesearch collections``: create, list, show and delete."""
+
+from dataclasses import asdict
+from itertools import count
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from core import collections as use
+from core.db.collections import Collection
+from core.db.pool import Connection
+from web.cli.common import FaceSearchGroup, json_option, print_json
+from web.cli.services import system
+
+PAGE = 200
+
+
+@click.group(cls=FaceSearchGroup)
+def collections() -> None:
+    """Create, list, show and delete collections."""
+
+
+@collections.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List every collection."""
+    with system() as services, services.pool.connection() as conn:
+        found = _all(conn)
+    if as_json:
+        print_json([asdict(collection) for collection in found])
+        return
+    table = Table("name", "photos", "faces", "people", "pack", "threshold", box=None)
+    for each in found:
+        numbers = (each.image_count, each.face_count, each.person_count)
+        table.add_row(each.name, *map(str, numbers), each.pack, f"{each.threshold:.3f}")
+    Console().print(table if found else "There is no collection yet.")
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--pack", help="Model pack; without it the one of FACESEARCH_PACK.")
+@click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine of a match.")
+@click.option("--external-id", help="Your own key for it.")
+@json_option
+def create(
+    name: str, pack: str | None, threshold: float | None, external_id: str | None, as_json: bool
+) -> None:
+    """Create the collection NAME."""
+    with system() as services, services.pool.connection() as conn:
+        chosen = services.manifest.pack(pack or services.settings.pack)
+        made = use.create(conn, chosen, name=name, threshold=threshold, external_id=external_id)
+    _show(made, as_json)
+
+
+@collections.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show the collection called NAME (or with that id)."""
+    with system() as services, services.pool.connection() as conn:
+        _show(use.find(conn, name), as_json)
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine of a match.")
+@click.option("--rename", help="Its new name.")
+@json_option
+def change(name: str, threshold: float | None, rename: str | None, as_json: bool) -> None:
+    """Change the threshold or the name of a collection."""
+    with system() as services, services.pool.connection() as conn:
+        found = use.find(conn, name)
+        _show(use.change(conn, found.id, name=rename, threshold=threshold), as_json)
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def delete(name: str, yes: bool, as_json: bool) -> None:
+    """Delete a collection with every photo, face and person in it."""
+    with system() as services:
+        with services.pool.connection() as conn:
+            found = use.find(conn, name)
+        if not yes:
+            click.confirm(
+                f"Delete {found.name!r} with {found.image_count} photos, {found.face_count} faces "
+                f"and {found.person_count} people for good?",
+                abort=True,
+                err=True,
+            )
+        receipt = use.delete(services.pool, services.blobs, found.id, confirm=str(found.id))
+    if as_json:
+        print_json(asdict(receipt))
+    else:
+        click.echo(
+            f"Deleted {receipt.images} photos, {receipt.faces} faces, {receipt.people} people."
+        )
+
+
+def _all(conn: Connection) -> list[Collection]:
+    found: list[Collection] = []
+    for _ in count():
+        page = use.page(conn, limit=PAGE, after=found[-1].id if found else None)
+        found += page
+        if len(page) < PAGE:
+            break
+    return found
+
+
+def _show(collection: Collection, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(collection))
+        return
+    table = Table(show_header=False, box=None)
+    for key, value in asdict(collection).items():
+        if value not in (None, {}):
+            table.add_row(key.replace("_", " "), str(value))
+    Console().print(table)

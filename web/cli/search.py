@@ -1,0 +1,102 @@
+"""``facesearch search PHOTO``: who is in it?"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from core import collections as collection_use
+from core import search as use
+from core.search import Decision, Found, FoundFace, GroupBy, Options
+from web.cli.common import json_option, print_json
+from web.cli.services import PARTLY, doorbell, system
+
+
+@click.command()
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--collection", "-c", required=True, help="Name or id of the collection.")
+@click.option(
+    "--limit", type=click.IntRange(1, use.MOST_MATCHES), default=10, show_default=True,
+    help="Most rows per face.",
+)  # fmt: skip
+@click.option(
+    "--threshold", type=click.FloatRange(-1, 1), help="Cosine of a match; else the collection's."
+)
+@click.option(
+    "--group-by", type=click.Choice([each.value for each in GroupBy]), default="person",
+    show_default=True, help="A row per person or per face.",
+)  # fmt: skip
+@json_option
+@click.pass_context
+def search(
+    ctx: click.Context,
+    photo: Path,
+    collection: str,
+    limit: int,
+    threshold: float | None,
+    group_by: str,
+    as_json: bool,
+) -> None:
+    """Find the people of PHOTO in a collection.
+
+    Every face in it is searched. Exit code 0: somebody was found; 4: nobody above the threshold.
+    """
+    options = Options(limit=limit, threshold=threshold, group_by=GroupBy(group_by))
+    with system() as services:
+        with services.pool.connection() as conn:
+            home = collection_use.find(conn, collection)
+        found = use.by_photo(services, doorbell(services), home, photo.read_bytes(), options)
+    if as_json:
+        print_json([_plain(face) for face in found.faces])
+    else:
+        print_faces(found.faces)
+    if not any(_matched(face.found) for face in found.faces):
+        ctx.exit(PARTLY)
+
+
+def print_faces(faces: tuple[FoundFace, ...]) -> None:
+    """Print a ranked table per face of the query photo."""
+    console = Console()
+    if not faces:
+        console.print("No face was found in this photo.")
+    for face in faces:
+        left, top, right, bottom = (round(side) for side in face.query.face.box)
+        title = f"Face {face.index + 1} of {len(faces)}, at {left},{top} to {right},{bottom}"
+        if face.found is None:
+            console.print(f"{title}: not searched ({', '.join(face.reasons)})")
+        else:
+            console.print(_table(title, face.found))
+
+
+def _table(title: str, found: Found) -> Table:
+    table = Table("rank", "person", "cosine", "margin", "decision", "photo", title=title)
+    table.title_justify = "left"
+    table.caption = f"threshold {found.threshold:.3f} ({found.threshold_source})"
+    for match in found.matches:
+        near = match.neighbour
+        table.add_row(
+            str(match.rank),
+            near.person_name or "(unnamed)",
+            f"{near.cosine:.4f}",
+            "" if near.margin is None else f"{near.margin:.4f}",
+            "[green]match[/green]" if match.decision is Decision.MATCH else "below threshold",
+            near.filename or str(near.image_id),
+        )
+    return table
+
+
+def _matched(found: Found | None) -> bool:
+    return found is not None and any(m.decision is Decision.MATCH for m in found.matches)
+
+
+def _plain(face: FoundFace) -> dict[str, Any]:
+    return {
+        "index": face.index,
+        "box": list(face.query.face.box),
+        "score": face.query.face.score,
+        "reasons": list(face.reasons),
+        "found": None if face.found is None else asdict(face.found),
+    }

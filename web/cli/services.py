@@ -1,0 +1,32 @@
+"""The running system, as the commands use it: the same core functions as the web, no HTTP."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from core.doorbell import Doorbell
+from core.local.state import resolve
+from core.services import Services, services_for
+from web.cli.common import settings
+from web.doorbell import CeleryDoorbell
+
+ACTOR = "command line"
+"""Who moved a face, in the history of assignments."""
+
+PARTLY = 4
+"""Exit code: it was done, and something in it was refused, or nobody was found."""
+
+
+@contextmanager
+def system() -> Iterator[Services]:
+    """Connect to the database and broker of the settings, or of the local system.
+
+    Raises:
+        NotRunning: They are embedded ones, and not up.
+    """
+    with services_for(resolve(settings())) as services:
+        yield services
+
+
+def doorbell(services: Services) -> Doorbell:
+    """Return what rings for the workers."""
+    return CeleryDoorbell(services.settings)
