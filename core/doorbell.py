@@ -1,6 +1,7 @@
 """Ringing for a worker. Rows and Redis keys are the truth; a lost ring loses time, nothing else."""
 
 from typing import Protocol
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 INGEST_TASK = "ingest.batch"
 SEARCH_TASK = "search.analyse"
@@ -28,3 +29,20 @@ class Doorbell(Protocol):
     def search(self, request_id: str) -> None:
         """Ask a worker to analyse a query photo."""
         ...
+
+
+def message_url(broker_url: str) -> str:
+    """Spell the broker's URL as message libraries want it: they name sockets in another way, and
+    take a certificate unchecked unless they are told to check it.
+    """
+    parts = urlsplit(broker_url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    scheme = parts.scheme
+    if scheme == "unix":
+        scheme = "redis+socket"
+        if "db" in query:
+            query["virtual_host"] = query.pop("db")
+    elif scheme == "rediss":
+        query.setdefault("ssl_cert_reqs", "required")
+    options = f"?{urlencode(query)}" if query else ""
+    return f"{scheme}://{parts.netloc}{parts.path}{options}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.faces import DetectedFace, Landmarks, Pixels
+from core.settings import Device
 
 
 class Detector(Protocol):
@@ -44,7 +45,8 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FaceModels:
-    """The two networks of one pack, loaded."""
+    """The two networks of one pack, loaded, and where they run."""
 
     detector: Detector
     embedder: Embedder
+    device: Device = Device.CPU
