@@ -4,7 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # One build of ONNX Runtime, never both: they overwrite each other's files.
 FLAVOUR := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 OTHER_RUNTIME := $(if $(filter gpu,$(FLAVOUR)),onnxruntime,onnxruntime-gpu)
