@@ -98,6 +98,12 @@ def close_session(conn: Connection, session: str) -> None:
         rows.delete_session(conn, _digest(session))
 
 
+def forget_expired(conn: Connection) -> None:
+    """Delete login links and sessions that are past their time."""
+    with conn.transaction():
+        rows.delete_expired(conn)
+
+
 def shared_secret(conn: Connection, name: str) -> bytes:
     """Return 32 random bytes that every process of this installation shares."""
     with conn.transaction():

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from core.blobs import Kind
+from core.collections import forget_bytes
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db import images as image_rows
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 RENEWALS_PER_LEASE = 3
 LONGEST_BATCH_LEASES = 30
 """A batch that takes longer than this many leases hangs: its lease is no longer renewed."""
+
+SURROUNDINGS = (OSError, psycopg.OperationalError)
+"""A full disk, a database that is away: no photo is to blame, so the attempt does not count."""
 
 WORKER_LOST = "Its worker died or hung each time it tried this photo."
 
@@ -57,8 +61,8 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
         pipelines: By space id: only photos of these spaces are claimed.
 
     Raises:
-        Exception: Whatever broke the whole batch. Its photos wait again (each alone), and their
-            attempts are counted.
+        Exception: Whatever broke the whole batch. Its photos wait again, and each alone, for the
+            attempt counts; unless it was one of the `SURROUNDINGS`.
     """
     settings = services.settings
     lease = uuid4()
@@ -107,9 +111,11 @@ def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome]) -> Non
         faces = _new_faces(conn, outcomes)
     _store_blobs(services, outcomes, faces)
     with services.pool.connection() as conn:
-        ours = job_rows.lock_leased(conn, lease)
-        claims = [outcome.claim for outcome in outcomes if outcome.claim.item_id in ours]
+        claims = [outcome.claim for outcome in outcomes]
+        collection_rows.hold(conn, [claim.collection_id for claim in claims])
         waiting = image_rows.lock_waiting(conn, [c.image_id for c in claims if c.image_id])
+        ours = job_rows.lock_leased(conn, lease)
+        waiting &= {claim.image_id for claim in claims if claim.item_id in ours}
         kept = [face for face in faces if face.image_id in waiting]
         face_rows.insert_many(conn, kept)
         done = set()
@@ -119,9 +125,9 @@ def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome]) -> Non
                 done.add(outcome.claim.item_id)
         for item_id in ours - done:
             job_rows.finish(conn, item_id, state="skipped", reason="image_deleted")
-        for collection_id, count in Counter(face.collection_id for face in kept).items():
+        for collection_id, count in sorted(Counter(face.collection_id for face in kept).items()):
             collection_rows.count(conn, collection_id, faces=count)
-    _drop_crops(services, [face.id for face in faces if face.image_id not in waiting])
+    _clean_up(services, outcomes, faces, waiting)
 
 
 def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:
@@ -177,9 +183,20 @@ def _finish(conn: Connection, outcome: _Outcome, waiting: set[UUID]) -> None:
     job_rows.finish(conn, claim.item_id, state="rejected", reason=code, detail=detail)
 
 
-def _drop_crops(services: Services, face_ids: Sequence[UUID]) -> None:
-    for face_id in face_ids:
-        services.blobs.delete(Kind.CROP, face_id.hex)
+def _clean_up(
+    services: Services,
+    outcomes: Sequence[_Outcome],
+    faces: Sequence[NewFace],
+    written: set[UUID],
+) -> None:
+    """Remove the files that were stored for images that were deleted meanwhile."""
+    for face in faces:
+        if face.image_id not in written:
+            services.blobs.delete(Kind.CROP, face.id.hex)
+    for outcome in outcomes:
+        claim = outcome.claim
+        if claim.image_id not in written and claim.sha256 is not None:
+            forget_bytes(services.pool, services.blobs, claim.sha256)
 
 
 def _release(pool: Pool, lease: UUID, error: Exception) -> None:
@@ -187,7 +204,7 @@ def _release(pool: Pool, lease: UUID, error: Exception) -> None:
     detail = f"The last try failed: {type(error).__name__}."
     try:
         with pool.connection() as conn:
-            job_rows.release(conn, lease, detail=detail)
+            job_rows.release(conn, lease, detail=detail, forgiven=isinstance(error, SURROUNDINGS))
     except psycopg.Error:
         logger.exception("a claim could not be released; its lease will run out")
 

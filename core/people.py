@@ -6,6 +6,7 @@ from uuid import UUID
 
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
+from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db import people as rows
 from core.db.people import Person
@@ -113,6 +114,7 @@ def delete(conn: Connection, person_id: UUID, *, actor: str) -> None:
         person = rows.get(conn, person_id)
         if person is None:
             return
+        collection_rows.hold(conn, [person.collection_id])
         _move(conn, person.collection_id, rows.faces_of(conn, person_id), None, actor)
         rows.delete(conn, person_id)
 
@@ -126,6 +128,7 @@ def assign(conn: Connection, person_id: UUID, face_ids: Sequence[UUID], *, actor
     """
     with conn.transaction():
         person = get(conn, person_id)
+        collection_rows.hold(conn, [person.collection_id])
         for face_id in face_ids:
             _require_in(conn, face_id, person.collection_id)
         _move(conn, person.collection_id, face_ids, person_id, actor)
@@ -140,6 +143,7 @@ def unassign(conn: Connection, person_id: UUID, face_ids: Sequence[UUID], *, act
     """
     with conn.transaction():
         person = get(conn, person_id)
+        collection_rows.hold(conn, [person.collection_id])
         theirs = set(rows.faces_of(conn, person_id)) & set(face_ids)
         _move(conn, person.collection_id, sorted(theirs), None, actor)
     return get(conn, person_id)

@@ -1,6 +1,6 @@
 """Rows of ``collections`` and ``spaces``. The caller owns the transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -147,6 +147,11 @@ def count(conn: Connection, collection_id: UUID, *, images: int = 0, faces: int 
 def lock(conn: Connection, collection_id: UUID) -> bool:
     """Hold the row until the transaction ends; False when there is none."""
     return fetch_value(conn, SQL["lock"], {"id": collection_id}) is not None
+
+
+def hold(conn: Connection, collection_ids: Iterable[UUID]) -> None:
+    """Keep collections from being deleted until the transaction ends; to be called first in it."""
+    execute(conn, SQL["hold"], {"ids": list(set(collection_ids))})
 
 
 def delete(conn: Connection, collection_id: UUID) -> Removed | None:

@@ -138,6 +138,11 @@ def lock_waiting(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
     return {row[0] for row in conn.execute(SQL["lock"], {"ids": list(ids)})}
 
 
+def hold(conn: Connection, image_id: UUID) -> None:
+    """Keep an image from being changed or deleted by others until the transaction ends."""
+    execute(conn, SQL["hold"], {"id": image_id})
+
+
 def finish(
     conn: Connection,
     image_id: UUID,

@@ -178,13 +178,19 @@ def finish(
     execute(conn, SQL["finish"], params)
 
 
-def release(conn: Connection, lease: UUID, *, detail: str) -> int:
-    """Put a claim's items back to ``waiting``, with the last error; return how many."""
-    return execute(conn, SQL["release"], {"lease": lease, "detail": detail})
+def release(conn: Connection, lease: UUID, *, detail: str, forgiven: bool = False) -> int:
+    """Put a claim's items back to ``waiting``, with the last error; return how many.
+
+    Args:
+        forgiven: The attempt does not count.
+    """
+    params = {"lease": lease, "detail": detail, "forgiven": forgiven}
+    return execute(conn, SQL["release"], params)
 
 
 def give_up(conn: Connection, *, max_attempts: int, detail: str) -> list[GivenUp]:
     """Mark items without attempts left as ``dead``, and their waiting images too."""
+    execute(conn, SQL["lock_hopeless"], {"max_attempts": max_attempts})
     lost = fetch_all(
         conn, GivenUp, SQL["give_up"], {"max_attempts": max_attempts, "detail": detail}
     )

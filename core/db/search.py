@@ -149,6 +149,12 @@ def indexes(conn: Connection, *, exact_max: int) -> list[Index]:
     return fetch_all(conn, Index, SQL["indexes"], {"exact_max": exact_max})
 
 
+def lock_maintenance(conn: Connection) -> bool:
+    """Become the one session that changes indexes, until it ends; False when another one is."""
+    locked: bool = fetch_value(conn, SQL["lock_maintenance"], {})
+    return locked
+
+
 def build_index(conn: Connection, wanted: Unindexed) -> bool:
     """Build a collection's index while it is read and written; False when it has no face.
 

@@ -58,6 +58,11 @@ UPDATE collections
 -- Nobody deletes or resizes the collection until this transaction ends.
 SELECT 1 FROM collections WHERE id = %(id)s FOR UPDATE;
 
+-- name: hold
+-- Whoever changes what is in a collection takes this first, then images, items and faces: in one
+-- order, nobody waits in a circle with whoever deletes the collection.
+SELECT id FROM collections WHERE id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE;
+
 -- name: delete
 -- Returns what went with it, for the receipt. Rows of other tables follow by foreign key.
 DELETE FROM collections WHERE id = %(id)s

@@ -43,6 +43,9 @@ SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes
 -- In id order, so that two transactions never wait for each other.
 SELECT id FROM images WHERE id = ANY(%(ids)s) AND state = 'waiting' ORDER BY id FOR UPDATE;
 
+-- name: hold
+SELECT 1 FROM images WHERE id = %(id)s FOR UPDATE;
+
 -- name: finish
 UPDATE images
    SET state = %(state)s, reason = %(reason)s, detail = %(detail)s, face_count = %(face_count)s,

@@ -86,9 +86,19 @@ UPDATE items
  WHERE id = %(id)s;
 
 -- name: release
--- Give a claim back untouched; the attempt still counts.
-UPDATE items SET state = 'waiting', lease = NULL, lease_until = NULL, detail = %(detail)s
+-- Give a claim back untouched. The attempt counts, unless the photos cannot be to blame.
+UPDATE items
+   SET state = 'waiting', lease = NULL, lease_until = NULL, detail = %(detail)s,
+       attempts = attempts - CASE WHEN %(forgiven)s THEN 1 ELSE 0 END
  WHERE lease = %(lease)s AND state = 'running';
+
+-- name: lock_hopeless
+-- Images come before items in the order of locks (see `hold` of the collections).
+SELECT id FROM images
+ WHERE id IN (SELECT image_id FROM items
+               WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
+                 AND attempts >= %(max_attempts)s)
+ ORDER BY id FOR UPDATE;
 
 -- name: give_up
 -- Photos that used up their attempts without ever finishing.

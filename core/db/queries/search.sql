@@ -67,6 +67,10 @@ SELECT set_config('enable_sort', 'off', true);
 SELECT coalesce(bool_or(indisvalid AND indisready), false)
   FROM pg_index WHERE indexrelid = to_regclass(%(name)s);
 
+-- name: lock_maintenance
+-- Of the session, since building concurrently cannot be part of a transaction.
+SELECT pg_try_advisory_lock(hashtextextended('facesearch.indexes', 0));
+
 -- name: leaf
 -- The partition that holds a collection's faces.
 SELECT faces.tableoid::regclass::text FROM faces WHERE collection_id = %(collection_id)s LIMIT 1;

@@ -1,0 +1,84 @@
+"""The pipelines of the installed packs, each loaded when the first photo of its space comes."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+from core.errors import PackNotInstalled
+from core.images import PhotoLimits
+from core.inference.install import show
+from core.inference.loading import load_models
+from core.inference.packs import Manifest, Pack
+from core.pipeline import Pipeline
+from core.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Pipelines(Mapping[str, Pipeline]):
+    """By space id. A pack that is installed later is found too.
+
+    Thread-safe; one pack is loaded at a time, since two sessions that start at once on one GPU
+    are known to spoil each other.
+    """
+
+    def __init__(self, manifest: Manifest, settings: Settings) -> None:
+        self._manifest = manifest
+        self._settings = settings
+        self._loaded: dict[str, Pipeline] = {}
+        self._devices: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __getitem__(self, space_id: str) -> Pipeline:
+        """Return a pipeline.
+
+        Raises:
+            KeyError: No installed pack is of this space.
+            ModelError: The pack cannot be loaded.
+        """
+        with self._lock:
+            if space_id not in self._loaded:
+                self._loaded[space_id] = self._load(self._installed()[space_id])
+            return self._loaded[space_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._installed())
+
+    def __len__(self) -> int:
+        return len(self._installed())
+
+    def __contains__(self, space_id: object) -> bool:
+        return space_id in self._installed()
+
+    def require(self, pack: Pack) -> None:
+        """Load a pack now.
+
+        Raises:
+            ModelError: It is not installed or cannot be loaded; the message names the cure.
+        """
+        show(pack, self._settings.models_dir)
+        self[pack.space.id]
+
+    @property
+    def device(self) -> str:
+        """Where the loaded models run; empty before the first is loaded."""
+        return ", ".join(sorted(self._devices))
+
+    def _load(self, pack: Pack) -> Pipeline:
+        started = time.monotonic()
+        models = load_models(pack, self._settings)
+        self._devices.add(models.device.value)
+        seconds = time.monotonic() - started
+        logger.info("pack %s is loaded on %s, in %.1f s", pack.name, models.device.value, seconds)
+        return Pipeline(models, PhotoLimits.of(self._settings))
+
+    def _installed(self) -> dict[str, Pack]:
+        found = {}
+        for pack in self._manifest:
+            try:
+                show(pack, self._settings.models_dir)
+            except PackNotInstalled:
+                continue
+            found[pack.space.id] = pack
+        return found

@@ -1,0 +1,73 @@
+"""Thin shells: fetch what the process holds and call core.
+
+Nothing here is retried by Celery. Rows are the truth: photos of a batch that failed wait again, and
+the sweeper rings for them within seconds. That pause is wanted: a fault that meets every photo (a
+GPU that is gone, a full disk) must not use up the attempts of the whole backlog in one minute.
+"""
+
+import logging
+
+from kombu.exceptions import KombuError
+
+from core import access, analysis, indexing
+from core.doorbell import INDEX_TASK, INGEST_QUEUE, INGEST_TASK, SEARCH_TASK, SWEEP_TASK
+from workers.app import app
+from workers.runtime import current
+
+logger = logging.getLogger(__name__)
+
+
+@app.task(name=INGEST_TASK)
+def ingest_batch() -> None:
+    """Index one batch, unless as many run as may; then ring for the next one.
+
+    Through the queue and not in a loop, so that a search goes first.
+    """
+    runtime = current()
+    if not runtime.gate.enter():
+        return
+    try:
+        photos = indexing.index_batch(runtime.services, runtime.pipelines)
+    finally:
+        turned_away = runtime.gate.leave()
+    if photos and _work_waits():
+        _ring()
+        _ring()  # for another worker, which may be idle; here it is turned away
+    elif turned_away:
+        _ring()
+
+
+@app.task(name=SEARCH_TASK)
+def analyse(request_id: str) -> None:
+    """Analyse a query photo for somebody who waits."""
+    runtime = current()
+    analysis.answer(runtime.services.exchange, runtime.pipelines, request_id)
+
+
+@app.task(name=SWEEP_TASK)
+def sweep() -> None:
+    """Give up hopeless photos, forget old sessions, and ring for photos whose ring was lost."""
+    services = current().services
+    indexing.sweep(services)
+    with services.pool.connection() as conn:
+        access.forget_expired(conn)
+    if _work_waits():
+        _ring()
+
+
+@app.task(name=INDEX_TASK)
+def maintain_indexes() -> None:
+    """Build and drop search indexes as collections grow and shrink."""
+    current().maintain_indexes()
+
+
+def _work_waits() -> bool:
+    runtime = current()
+    return indexing.work_waits(runtime.services, list(runtime.pipelines))
+
+
+def _ring() -> None:
+    try:
+        app.send_task(INGEST_TASK, queue=INGEST_QUEUE)
+    except KombuError:
+        logger.warning("the broker is away; waiting photos will be found by the sweeper")
