@@ -14,9 +14,9 @@ class Kind(StrEnum):
 
     #: The bytes as uploaded; key: their SHA-256.
     PHOTO = "photos"
-    #: WebP of at most 320 pixels; key: the photo's SHA-256.
+    #: JPEG of at most 320 pixels; key: the photo's SHA-256.
     THUMBNAIL = "thumbnails"
-    #: WebP of at most 1280 pixels; key: the photo's SHA-256.
+    #: JPEG of at most 1280 pixels; key: the photo's SHA-256.
     PREVIEW = "previews"
     #: Lossless aligned crop of a face; key: the face's id in hex.
     CROP = "crops"

@@ -39,7 +39,7 @@ class QueryPhoto:
 
     Attributes:
         width: Of the upright image in pixels, as *height*.
-        preview: A small WebP of it; None unless it was asked for.
+        preview: A small JPEG of it; None unless it was asked for.
         seconds: Time per stage.
     """
 

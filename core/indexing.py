@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 from uuid import UUID, uuid4
 
 import psycopg
 
+from core.analysis import Analyser
 from core.blobs import Kind
 from core.collections import forget_bytes
 from core.db import collections as collection_rows
@@ -38,12 +38,6 @@ SURROUNDINGS = (OSError, psycopg.OperationalError)
 """A full disk, a database that is away: no photo is to blame, so the attempt does not count."""
 
 WORKER_LOST = "Its worker died or hung each time it tried this photo."
-
-
-class Analyser(Protocol):
-    """A pipeline, seen from here."""
-
-    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,21 +160,34 @@ def _finish(conn: Connection, outcome: _Outcome, waiting: set[UUID]) -> None:
         job_rows.finish(conn, claim.item_id, state="skipped", reason="image_deleted")
         return
     if isinstance(result, AnalysedPhoto):
-        reason = None if result.faces else "no_face_found"
+        reason, detail = _not_indexed(result)
         image_rows.finish(
             conn,
             image_id,
             state="indexed",
             reason=reason,
+            detail=detail,
             face_count=len(result.faces),
             width=result.header.width,
             height=result.header.height,
         )
-        job_rows.finish(conn, claim.item_id, state="indexed", reason=reason)
+        job_rows.finish(conn, claim.item_id, state="indexed", reason=reason, detail=detail)
         return
     code, detail = result.code, str(result)
     image_rows.finish(conn, image_id, state="rejected", reason=code, detail=detail)
     job_rows.finish(conn, claim.item_id, state="rejected", reason=code, detail=detail)
+
+
+def _not_indexed(photo: AnalysedPhoto) -> tuple[str | None, str | None]:
+    """Say why an image has no face, and which faces were left out."""
+    if not photo.skipped:
+        return None if photo.faces else "no_face_found", None
+    reasons = ", ".join(
+        f"{reason} ({count})"
+        for reason, count in sorted(Counter(face.reason for face in photo.skipped).items())
+    )
+    detail = f"Faces that were found and not indexed: {reasons}."
+    return None if photo.faces else "no_usable_face", detail
 
 
 def _clean_up(

@@ -1,6 +1,7 @@
 """The pipelines of the installed packs, each loaded when the first photo of its space comes."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,9 @@ from core.inference.loading import load_models
 from core.inference.packs import Manifest, Pack
 from core.pipeline import Pipeline
 from core.settings import Settings
+
+MOST_DECODERS = 8
+"""Each may hold a photo of the largest size allowed: 300 MB at 100 million pixels."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +75,12 @@ class Pipelines(Mapping[str, Pipeline]):
         self._devices.add(models.device.value)
         seconds = time.monotonic() - started
         logger.info("pack %s is loaded on %s, in %.1f s", pack.name, models.device.value, seconds)
-        return Pipeline(models, PhotoLimits.of(self._settings))
+        return Pipeline(
+            models,
+            PhotoLimits.of(self._settings),
+            max_faces=self._settings.max_faces_per_photo,
+            decode_threads=min(MOST_DECODERS, os.cpu_count() or 1),
+        )
 
     def _installed(self) -> dict[str, Pack]:
         found = {}

@@ -1,0 +1,68 @@
+"""Analysing a query photo for somebody who waits: from the exchange, through a pipeline, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+from core.errors import BadImage, FaceSearchError, PackNotInstalled
+from core.exchange import Exchange, QueryFace, QueryPhoto, Request
+from core.pipeline import AnalysedPhoto
+
+
+class Analyser(Protocol):
+    """A pipeline, as far as its callers care; tests pass fakes."""
+
+    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]:
+        """Return a result for each photo, in their order."""
+        ...
+
+
+def answer(exchange: Exchange, pipelines: Mapping[str, Analyser], request_id: str) -> None:
+    """Analyse the photo of a request and hand the result over; do nothing when nobody waits.
+
+    Raises:
+        Exception: What broke the pipeline; whoever waits is told so first.
+    """
+    request = exchange.take(request_id)
+    if request is None:
+        return
+    outcome: QueryPhoto | FaceSearchError
+    try:
+        outcome = _analyse(pipelines, request)
+    except FaceSearchError as error:
+        outcome = error
+    except Exception:
+        exchange.answer(request_id, FaceSearchError("This photo could not be analysed."))
+        raise
+    exchange.answer(request_id, outcome)
+
+
+def _analyse(pipelines: Mapping[str, Analyser], request: Request) -> QueryPhoto | BadImage:
+    try:
+        pipeline = pipelines[request.space_id]
+    except KeyError:
+        raise PackNotInstalled(
+            "The model pack of this collection is not installed where the workers run.",
+            space_id=request.space_id,
+        ) from None
+    (result,) = pipeline.analyse([request.photo])
+    if isinstance(result, BadImage):
+        return result
+    return query_photo(request.space_id, result, preview=request.preview)
+
+
+def query_photo(space_id: str, photo: AnalysedPhoto, *, preview: bool) -> QueryPhoto:
+    """Keep of an analysed photo what a search needs: faces that can be searched come first."""
+    searchable = [
+        QueryFace(each.face, each.quality, each.norm, each.embedding) for each in photo.faces
+    ]
+    skipped = [QueryFace(each.face, None, None, None, (each.reason,)) for each in photo.skipped]
+    return QueryPhoto(
+        space_id=space_id,
+        format=photo.header.format,
+        width=photo.header.width,
+        height=photo.header.height,
+        faces=(*searchable, *skipped),
+        preview=photo.preview if preview else None,
+        seconds=asdict(photo.timings),
+    )
