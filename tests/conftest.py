@@ -13,11 +13,17 @@ from psycopg import sql
 
 from core.db import pool
 from core.db.migrate import upgrade
+from core.inference.contracts import FaceModels
+from core.inference.install import install
+from core.inference.loading import load_models
+from core.inference.packs import read_manifest
 from core.local import temporary
 from core.local.broker import Broker
 from core.local.postgres import Postgres
+from core.settings import Device, Settings
 
 TEMPLATE = "template_facesearch"
+TEST_PACKS = Path(__file__).parent / "data" / "packs.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,18 @@ def shared_data() -> Path:
     folder = os.environ.get("FACESEARCH_TEST_DATA")
     if folder is None:
         pytest.skip("FACESEARCH_TEST_DATA is not set")
+    if not Path(folder).is_dir():
+        pytest.fail(f"FACESEARCH_TEST_DATA names {folder}, which is not a folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def scrfd_models(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> FaceModels:
+    """det_500m and mobilefacenet_ms1m_512, loaded on the CPU."""
+    pack = read_manifest(TEST_PACKS).packs["test_scrfd"]
+    folder = tmp_path_factory.mktemp("models")
+    install(pack, folder, source=shared_data / "weights", accept_licence=True)
+    return load_models(pack, Settings(models_dir=folder, device=Device.CPU))
 
 
 @pytest.fixture(scope="session")

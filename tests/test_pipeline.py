@@ -1,0 +1,288 @@
+"""The way of photos to faces: order, isolation, batching, limits, and real models on real photos."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import core.pipeline
+from core.errors import BadImage, ImageEmpty, ImageTruncated, UnsupportedFormat
+from core.faces import DetectedFace, Pixels
+from core.images import DecodedPhoto, PhotoLimits, decode, inspect
+from core.inference.contracts import FaceModels
+from core.inference.templates import ARCFACE_112
+from core.pipeline import AnalysedPhoto, Pipeline, decode_crop, encode_crop
+from core.settings import Device
+
+LIMITS = PhotoLimits(max_bytes=32 * 2**20, max_pixels=100_000_000)
+SIDE, DIMENSION = 112, 3
+
+
+class Mosaic:
+    """Finds a face in each tile that is not black; its brightness is its score."""
+
+    def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+        return [self._faces(image) for image in images]
+
+    def _faces(self, image: Pixels) -> list[DetectedFace]:
+        faces = [
+            DetectedFace((x, 0, x + SIDE, SIDE), ARCFACE_112.landmarks + np.float32([x, 0]), level)
+            for x in range(0, image.shape[1], SIDE)
+            if (level := float(image[SIDE // 2, x + SIDE // 2, 0]) / 255)
+        ]
+        return sorted(faces, key=lambda face: -face.score)
+
+
+class MeanColour:
+    """Embeds a crop as its mean colour, and remembers how many came at a time."""
+
+    side = SIDE
+    template = ARCFACE_112.landmarks
+    dimension = DIMENSION
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(len(crops))
+        return crops.mean(axis=(1, 2)).astype(np.float32)
+
+
+def mosaic(*colours: tuple[int, int, int]) -> bytes:
+    pixels = np.zeros((SIDE, SIDE * len(colours), 3), dtype=np.uint8)
+    for index, colour in enumerate(colours):
+        pixels[:, SIDE * index : SIDE * (index + 1)] = colour
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def pipeline(
+    detector: object = None, embedder: object = None, *, max_faces: int = 500, threads: int = 2
+) -> Pipeline:
+    models = FaceModels(detector or Mosaic(), embedder or MeanColour(), Device.CPU)  # type: ignore[arg-type]
+    return Pipeline(models, LIMITS, max_faces=max_faces, decode_threads=threads)
+
+
+def analysed(result: AnalysedPhoto | BadImage) -> AnalysedPhoto:
+    assert isinstance(result, AnalysedPhoto), result
+    return result
+
+
+def test_every_photo_gets_its_own_faces_in_the_order_of_the_photos() -> None:
+    photos = [mosaic((200, 0, 0)), mosaic((0, 0, 0)), mosaic((90, 90, 0), (200, 0, 200))]
+
+    one, none, two = map(analysed, pipeline().analyse(photos))
+
+    np.testing.assert_allclose(one.faces[0].embedding, [1, 0, 0], atol=1e-6)
+    assert one.faces[0].norm == pytest.approx(200)
+    assert none.faces == ()
+    assert [face.norm for face in two.faces] == pytest.approx([200 * 2**0.5, 90 * 2**0.5])
+
+
+def test_bad_photos_give_their_reason_and_do_not_disturb_their_neighbours() -> None:
+    good = mosaic((200, 0, 0))
+
+    results = pipeline().analyse([b"", good, b"text", good[: len(good) // 2], good])
+
+    kinds = [type(each) for each in results]
+    assert kinds == [ImageEmpty, AnalysedPhoto, UnsupportedFormat, ImageTruncated, AnalysedPhoto]
+    assert len(analysed(results[1]).faces) == len(analysed(results[4]).faces) == 1
+
+
+def test_no_photos_are_no_work() -> None:
+    assert pipeline().analyse([]) == []
+
+
+def test_the_faces_of_all_photos_are_embedded_together() -> None:
+    embedder = MeanColour()
+
+    pipeline(embedder=embedder).analyse([mosaic((9, 0, 0), (8, 0, 0)), mosaic((7, 0, 0))] * 3)
+
+    assert embedder.batches == [9]
+
+
+def test_very_many_faces_are_embedded_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.pipeline, "EMBEDDED_AT_ONCE", 4)
+    embedder = MeanColour()
+    colours = [(10 * index, 5, 0) for index in range(1, 11)]
+
+    (photo,) = map(analysed, pipeline(embedder=embedder).analyse([mosaic(*colours)]))
+
+    assert embedder.batches == [4, 4, 2]
+    assert [face.face.score * 255 for face in photo.faces] == pytest.approx(
+        [colour[0] for colour in reversed(colours)]
+    )
+    assert all(
+        face.embedding[0] / face.embedding[1] == pytest.approx(face.face.score * 51, rel=1e-3)
+        for face in photo.faces
+    )
+
+
+def test_of_too_many_faces_the_largest_are_kept_and_the_others_are_named() -> None:
+    class Growing(Mosaic):
+        def _faces(self, image: Pixels) -> list[DetectedFace]:
+            return [
+                DetectedFace((0, 0, size, size), ARCFACE_112.landmarks, 0.9 - size / 1000)
+                for size in (10, 40, 20, 30)
+            ]
+
+    (photo,) = map(analysed, pipeline(Growing(), max_faces=2).analyse([mosaic((9, 9, 9))]))
+
+    assert [face.face.box[2] for face in photo.faces] == [40, 30]
+    assert [(each.face.box[2], each.reason) for each in photo.skipped] == [
+        (10, "exceeds_max_faces"),
+        (20, "exceeds_max_faces"),
+    ]
+
+
+def test_faces_that_cannot_be_aligned_or_compared_are_skipped_by_name() -> None:
+    class OneBad(Mosaic):
+        def _faces(self, image: Pixels) -> list[DetectedFace]:
+            bad = DetectedFace((0, 0, 5, 5), np.zeros((5, 2), dtype=np.float32), 0.9)
+            return [bad, *super()._faces(image)]
+
+    class OneZero(MeanColour):
+        def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raw = super().embed(crops)
+            raw[0] = np.nan
+            return raw
+
+    photos = [mosaic((200, 0, 0), (0, 0, 0), (90, 0, 0))]
+    (photo,) = map(analysed, pipeline(OneBad(), OneZero()).analyse(photos))
+
+    assert [each.reason for each in photo.skipped] == ["bad_landmarks", "bad_embedding"]
+    assert [face.norm for face in photo.faces] == pytest.approx([90])
+
+
+def test_a_model_that_breaks_is_no_result_and_stops_the_batch() -> None:
+    class Broken(Mosaic):
+        def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+            raise RuntimeError("out of device memory")
+
+    with pytest.raises(RuntimeError, match="out of device memory"):
+        pipeline(Broken()).analyse([mosaic((9, 9, 9))] * 5)
+
+
+def test_photos_are_decoded_only_a_few_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+    ahead: list[int] = []
+
+    def counting(data: bytes, limits: PhotoLimits) -> DecodedPhoto:
+        decoded.append(len(data))
+        return decode(data, limits)
+
+    class Watching(Mosaic):
+        def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+            ahead.append(len(decoded) - len(ahead))
+            return super().detect(images)
+
+    monkeypatch.setattr(core.pipeline, "decode", counting)
+
+    pipeline(Watching(), threads=2).analyse([mosaic((9, 9, 9))] * 30)
+
+    assert len(decoded) == 30
+    assert max(ahead) <= 3
+
+
+def test_threads_share_one_pipeline() -> None:
+    shared = pipeline()
+    photos = [[mosaic((10 * index, 1, 1))] * 3 for index in range(1, 20)]
+
+    with ThreadPoolExecutor(6) as threads:
+        results = list(threads.map(shared.analyse, photos))
+
+    for index, batch in enumerate(results, start=1):
+        assert [round(analysed(each).faces[0].face.score * 255) for each in batch] == [
+            10 * index
+        ] * 3
+
+
+def test_a_photo_comes_with_its_small_copies_its_sides_and_its_times() -> None:
+    stream = BytesIO()
+    Image.new("RGB", (3000, 1000), (9, 9, 9)).save(stream, "JPEG", exif=_turned_by_90())
+
+    (photo,) = map(analysed, pipeline().analyse([stream.getvalue()]))
+
+    assert (photo.header.format, photo.header.width, photo.header.height) == ("jpeg", 1000, 3000)
+    for data, sides in ((photo.thumbnail, (107, 320)), (photo.preview, (427, 1280))):
+        copy = inspect(data, LIMITS)
+        assert (copy.width, copy.height) == sides
+    assert photo.timings.decode > 0
+    assert photo.timings.detect > 0
+
+
+def test_crops_are_packed_without_loss_and_smaller_than_raw() -> None:
+    smooth = np.add.outer(np.arange(112), np.arange(112)).astype(np.uint8)
+    crop = np.dstack([smooth, smooth.T // 2, 255 - smooth])
+
+    packed = encode_crop(crop)
+
+    assert (decode_crop(packed) == crop).all()
+    assert len(packed) < crop.nbytes / 4
+
+
+@pytest.fixture(scope="module")
+def real(scrfd_models: FaceModels) -> Callable[..., list[AnalysedPhoto]]:
+    running = Pipeline(scrfd_models, LIMITS, max_faces=500, decode_threads=2)
+
+    def analyse(*paths: Path) -> list[AnalysedPhoto]:
+        return [analysed(each) for each in running.analyse([path.read_bytes() for path in paths])]
+
+    return analyse
+
+
+@pytest.mark.shared_data
+def test_six_people_sit_at_the_table(
+    real: Callable[..., list[AnalysedPhoto]], shared_data: Path
+) -> None:
+    (photo,) = real(shared_data / "faces" / "scenes" / "insightface_t1.jpg")
+
+    assert len(photo.faces) == 6
+    assert photo.skipped == ()
+    for face in photo.faces:
+        assert face.crop.shape == (112, 112, 3)
+        assert np.linalg.norm(face.embedding) == pytest.approx(1, abs=1e-5)
+        assert face.norm > 1
+        assert 0.4 < face.quality.overall <= 1
+
+
+@pytest.mark.shared_data
+def test_one_person_is_closer_to_herself_than_to_others(
+    real: Callable[..., list[AnalysedPhoto]], shared_data: Path
+) -> None:
+    folder = shared_data / "faces" / "lfw"
+    photos = real(
+        folder / "Angelina_Jolie" / "Angelina_Jolie_0001.jpg",
+        folder / "Angelina_Jolie" / "Angelina_Jolie_0002.jpg",
+        folder / "Aaron_Eckhart" / "Aaron_Eckhart_0001.jpg",
+    )
+    one, same, other = (photo.faces[0].embedding for photo in photos)
+
+    assert one @ same > 0.5
+    assert one @ other < 0.25
+
+
+@pytest.mark.shared_data
+def test_the_mixing_of_photos_in_a_batch_changes_no_embedding(
+    real: Callable[..., list[AnalysedPhoto]], shared_data: Path
+) -> None:
+    paths = sorted((shared_data / "faces" / "lfw").rglob("*_0001.jpg"))[:5]
+
+    together = real(*paths)
+    alone = [photo for path in paths for photo in real(path)]
+
+    for left, right in zip(together, alone, strict=True):
+        for a, b in zip(left.faces, right.faces, strict=True):
+            assert a.embedding @ b.embedding > 0.99999
+
+
+def _turned_by_90() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif.tobytes()
