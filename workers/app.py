@@ -3,10 +3,14 @@
 Importing it reads nothing: the settings are loaded when Celery first asks for one.
 """
 
+import logging
 import sys
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
+from celery.signals import beat_init, celeryd_init
 
 from core.doorbell import QUEUES, message_url
 from core.errors import SetupError
@@ -70,5 +74,18 @@ def configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-app = Celery("facesearch", include=["workers.tasks"])
+app = Celery("facesearch")
 app.add_defaults(lambda: configuration(load_settings()))
+
+
+@celeryd_init.connect
+def _become_worker(**_: Any) -> None:
+    """Only a worker needs the tasks and the libraries behind them; beat knows them by name."""
+    # Celery warns whoever is root that pickled messages are dangerous. None are accepted here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    app.loader.import_task_module("workers.tasks")
+
+
+@beat_init.connect
+def _become_beat(**_: Any) -> None:
+    logging.getLogger("celery.beat").setLevel(logging.WARNING)  # a line for each ring, otherwise
