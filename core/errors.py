@@ -172,6 +172,12 @@ class ImageCorrupt(BadImage):
     code = "image_corrupt"
 
 
+class WorkerLost(BadImage):
+    """Each worker that tried this photo died or hung; sending it again asks for another try."""
+
+    code = "worker_lost"
+
+
 # --- access --------------------------------------------------------------------------------
 
 

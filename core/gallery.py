@@ -14,7 +14,7 @@ from core.db.faces import Face
 from core.db.images import Image
 from core.db.jobs import Item, Job
 from core.db.pool import Connection, Pool
-from core.errors import FaceNotFound, ImageNotFound, JobNotFound, NotReady
+from core.errors import BlobMissing, FaceNotFound, ImageNotFound, JobNotFound, NotReady
 from core.faces import Embedding
 
 
@@ -76,18 +76,26 @@ def small_copy(pool: Pool, blobs: BlobStore, image_id: UUID, kind: Kind) -> byte
 
     Raises:
         ImageNotFound: There is none with this id.
-        NotReady: No worker has decoded it yet, or none can; see its state.
+        NotReady: No worker has decoded it yet.
+        BlobMissing: It cannot be decoded; see its state.
     """
     with pool.connection() as conn:
         found = image(conn, image_id).image
+    if found.state == "waiting":
+        raise NotReady("There is no small copy of this image yet: it waits for a worker.")
     if found.state != "indexed":
-        raise NotReady(f"There is no small copy of this image: it is {found.state}.")
+        raise BlobMissing(f"There is no small copy of this image: it is {found.state}.")
     return blobs.get(kind, found.sha256.hex())
 
 
 def delete_image(pool: Pool, blobs: BlobStore, image_id: UUID) -> None:
     """Delete an image, its faces and its files. Unknown ids are fine."""
     with pool.connection() as conn:
+        found = image_rows.get(conn, image_id)
+        if found is None:
+            return
+        collection_rows.hold(conn, [found.collection_id])
+        image_rows.hold(conn, image_id)
         faces = face_rows.ids_of_image(conn, image_id)
         gone = image_rows.delete(conn, image_id)
         if gone is None:
@@ -158,6 +166,11 @@ def crop(pool: Pool, blobs: BlobStore, face_id: UUID) -> bytes:
 def delete_face(pool: Pool, blobs: BlobStore, face_id: UUID) -> None:
     """Delete one face; its image stays. Unknown ids are fine."""
     with pool.connection() as conn:
+        found = face_rows.get(conn, face_id)
+        if found is None:
+            return
+        collection_rows.hold(conn, [found.collection_id])
+        image_rows.hold(conn, found.image_id)
         gone = face_rows.delete(conn, face_id)
         if gone is None:
             return

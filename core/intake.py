@@ -80,13 +80,22 @@ class _Checked:
 
 
 def accept(
-    services: Services, doorbell: Doorbell, collection_id: UUID, uploads: Sequence[Upload]
+    services: Services,
+    doorbell: Doorbell,
+    collection_id: UUID,
+    uploads: Sequence[Upload],
+    *,
+    strict: bool = False,
 ) -> Receipt:
     """Store photos and queue them; each is accepted, skipped or rejected on its own.
 
     When this returns, everything accepted survives a power cut.
 
+    Args:
+        strict: Raise the first refusal, and store nothing, instead of writing it down.
+
     Raises:
+        BadImage: See *strict*.
         CollectionNotFound: There is no such collection.
         NameTaken: An external id is in use; nothing was stored.
         DiskFull: There is too little disk; nothing was stored.
@@ -94,6 +103,9 @@ def accept(
     require_disk(services.settings, sum(len(upload.data) for upload in uploads))
     limits = PhotoLimits.of(services.settings)
     checked = [_check(upload, limits) for upload in uploads]
+    for photo in checked:
+        if strict and photo.refusal is not None:
+            raise photo.refusal
     try:
         with services.pool.connection() as conn:
             receipt = _store(conn, services, collection_id, checked)
@@ -177,11 +189,12 @@ def _store_one(
         reason, detail = photo.refusal.code, str(photo.refusal)
         return Accepted(position, key, "rejected", None, reason, detail), False
     known = image_rows.by_bytes(conn, collection_id, photo.sha256)
-    if known is not None and known.state != "dead":
+    lost = known is not None and (known.state == "dead" or known.reason == "blob_missing")
+    if known is not None and not lost:
         return Accepted(position, key, "skipped", known.id, "duplicate_image"), False
     services.blobs.put(Kind.PHOTO, photo.sha256.hex(), photo.upload.data)
     if known is not None:
-        # It was given up after its workers died; sending it again asks for another try.
+        # Its workers died or its file was lost; sending it again asks for another try.
         image_rows.wait_again(conn, known.id)
         return Accepted(position, key, "waiting", known.id), False
     image_id = image_rows.insert(

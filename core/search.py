@@ -1,6 +1,7 @@
 """Search: who looks like this? One SQL statement per query face, exact or by HNSW."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -96,10 +97,15 @@ class FoundFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundPhoto:
-    """The answer for a query photo, a row per face in it."""
+    """The answer for a query photo, a row per face in it.
+
+    Attributes:
+        seconds: What the time went into: ``queue``, the worker's stages, ``search``.
+    """
 
     photo: QueryPhoto
     faces: tuple[FoundFace, ...]
+    seconds: Mapping[str, float]
 
 
 def by_photo(
@@ -110,16 +116,19 @@ def by_photo(
     options: Options,
     *,
     faces: Sequence[int] | None = None,
+    largest: bool = False,
     preview: bool = False,
 ) -> FoundPhoto:
-    """Search with every face of a photo, or with those whose index is in *faces*.
+    """Search with every face of a photo, with those whose index is in *faces*, or the largest.
 
     Raises:
         BadImage: The photo cannot be used.
+        InvalidRequest: It has no face of an index that is in *faces*.
         WorkerUnavailable, BrokerUnavailable: Nobody analysed it in time.
         SearchTimeout: See `by_embedding`.
     """
     inspect(photo, PhotoLimits.of(services.settings))
+    began = time.monotonic()
     analysed = services.exchange.ask(
         photo,
         space_id=collection.space_id,
@@ -127,12 +136,31 @@ def by_photo(
         timeout_s=services.settings.search_timeout_s,
         ring=doorbell.search,
     )
+    answered = time.monotonic()
     require_same(collection.space_id, analysed.space_id)
+    wanted = _wanted(analysed.faces, faces, largest=largest)
     found = [
-        _search_face(services, collection, index, query, options=options, wanted=faces)
+        _search_face(services, collection, index, query, options=options, wanted=wanted)
         for index, query in enumerate(analysed.faces)
     ]
-    return FoundPhoto(analysed, tuple(found))
+    seconds = {
+        "queue": max(0.0, answered - began - sum(analysed.seconds.values())),
+        **analysed.seconds,
+        "search": time.monotonic() - answered,
+    }
+    return FoundPhoto(analysed, tuple(found), seconds)
+
+
+def _wanted(
+    present: Sequence[QueryFace], faces: Sequence[int] | None, *, largest: bool
+) -> Container[int]:
+    count = len(present)
+    if largest and present:
+        return {max(range(count), key=lambda index: present[index].face.area)}
+    beyond = sorted(set(faces or ()) - set(range(count)))
+    if beyond and present:
+        raise InvalidRequest(f"This photo has no face {beyond[0]}: its faces are 0 to {count - 1}.")
+    return range(count) if faces is None else set(faces)
 
 
 def _search_face(
@@ -142,11 +170,11 @@ def _search_face(
     query: QueryFace,
     *,
     options: Options,
-    wanted: Sequence[int] | None,
+    wanted: Container[int],
 ) -> FoundFace:
     if query.embedding is None:
         return FoundFace(index, query, None, query.reasons)
-    if wanted is not None and index not in wanted:
+    if index not in wanted:
         return FoundFace(index, query, None, (*query.reasons, "not_selected"))
     found = by_embedding(services, collection, query.embedding, options)
     return FoundFace(index, query, found, query.reasons)
@@ -281,13 +309,18 @@ def _space_of(conn: Connection, collection_id: UUID) -> str:
 def maintain_indexes(conn: Connection, *, exact_max: int) -> list[str]:
     """Build the HNSW indexes that large collections lack and drop those nobody wants.
 
+    One at a time: while somebody is at it, everybody else leaves at once.
+
     Args:
-        conn: In autocommit mode; held for as long as the builds take.
+        conn: In autocommit mode and of its own; it is to be closed afterwards, which also gives
+            the lock back.
 
     Returns:
         What was done, a sentence each.
     """
-    done = []
+    done: list[str] = []
+    if not rows.lock_maintenance(conn):
+        return done
     for index in rows.indexes(conn, exact_max=exact_max):
         if not index.wanted:
             rows.drop_index(conn, index.name)

@@ -1,0 +1,28 @@
+"""The API: one module of routes per noun, all under ``/v1``, and the document that describes it."""
+
+from flask import Flask
+
+from web.api import collections, documentation, faces, images, jobs, people, search, system
+from web.api.routes import Operation, Routes
+
+NOUNS: tuple[Routes, ...] = (
+    system.routes,
+    collections.routes,
+    images.routes,
+    faces.routes,
+    people.routes,
+    search.routes,
+    jobs.routes,
+)
+
+
+def init_app(app: Flask) -> None:
+    """Serve every noun and the documentation."""
+    for noun in NOUNS:
+        app.register_blueprint(noun.blueprint)
+    documentation.init_app(app, NOUNS)
+
+
+def operations() -> list[Operation]:
+    """Return every operation of the API."""
+    return [operation for noun in NOUNS for operation in noun.operations]

@@ -1,0 +1,120 @@
+"""Collections over the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from core.collections import Receipt
+from core.db import collections as rows
+from web.api.models.common import (
+    Answer,
+    Body,
+    Change,
+    ExternalId,
+    Metadata,
+    Name,
+    Page,
+    PageQuery,
+    Query,
+    Threshold,
+)
+
+
+class NewCollection(Body):
+    """A collection to be made."""
+
+    name: Name = Field(examples=["team"])
+    pack: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="Model pack whose space the collection keeps for life; see `/v1/packs`. "
+        "Left out: the one in the settings.",
+        examples=["open"],
+    )
+    external_id: ExternalId | None = Field(None, examples=["HR-7"])
+    metadata: Metadata = Field({}, examples=[{"site": "Lyon"}])
+    threshold: Threshold | None = Field(None, description="Left out: the pack's.", examples=[0.9])
+
+
+class CollectionChange(Change):
+    """What to change of a collection; what is left out stays."""
+
+    name: Name = Field("")
+    external_id: ExternalId | None = Field(None, description="Null removes it.")
+    metadata: Metadata = Field({}, description="Replaces all of it.")
+    threshold: Threshold = Field(0, description="Counts from the next search on.")
+
+
+class CollectionsQuery(PageQuery):
+    """Which collections."""
+
+    external_id: ExternalId | None = None
+
+
+class DeletionQuery(Query):
+    """Asking twice."""
+
+    confirm: str | None = Field(None, max_length=64, description="The id once more.")
+
+
+class Collection(Answer):
+    """A gallery that is bound to one space."""
+
+    id: UUID
+    name: str
+    external_id: str | None
+    metadata: dict[str, Any]
+    space_id: str = Field(description="Only vectors of this space are compared here.")
+    pack: str
+    dimension: int
+    threshold: float = Field(description="Cosine from which two faces match.")
+    threshold_source: str = Field(description="Where that number comes from.")
+    image_count: int
+    face_count: int
+    person_count: int
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: rows.Collection) -> Self:
+        """Show a row."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            external_id=row.external_id,
+            metadata=row.metadata,
+            space_id=row.space_id,
+            pack=row.pack,
+            dimension=row.dimension,
+            threshold=row.threshold,
+            threshold_source=row.threshold_source,
+            image_count=row.image_count,
+            face_count=row.face_count,
+            person_count=row.person_count,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class CollectionPage(Page[Collection]):
+    """Collections, oldest first."""
+
+
+class DeletionReceipt(Answer):
+    """What a deletion took away."""
+
+    collection_id: UUID
+    images: int
+    faces: int
+    people: int
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        """Show a receipt."""
+        return cls(
+            collection_id=receipt.collection_id,
+            images=receipt.images,
+            faces=receipt.faces,
+            people=receipt.people,
+        )

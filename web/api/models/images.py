@@ -1,0 +1,181 @@
+"""Images and uploads over the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, TypeAlias
+from uuid import UUID
+
+from pydantic import Field, InstanceOf, Json, WithJsonSchema, model_validator
+
+from core.db.faces import Face as FaceRow
+from core.db.images import Image as Row
+from core.intake import Accepted
+from web.api.models.common import Answer, ExternalId, Metadata, Page, PageQuery, Query, Text
+from web.api.models.faces import Face
+from web.api.reading import Photo
+
+State: TypeAlias = Literal["waiting", "indexed", "rejected", "dead"]
+
+FileField: TypeAlias = Annotated[
+    InstanceOf[Photo],
+    WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"}),
+]
+"""A picture in a multipart form."""
+
+
+class UploadForm(Query):
+    """One or several photos."""
+
+    photos: list[FileField] = Field([], description="The pictures, each a file part.")
+    photo: list[FileField] = Field([], description="The same, for whoever sends one.")
+    external_id: ExternalId | None = Field(None, description="Only with exactly one photo.")
+    metadata: Json[Metadata] | None = Field(
+        None, description="A JSON object as text; only with exactly one photo."
+    )
+
+    @property
+    def all_photos(self) -> list[Photo]:
+        """Every photo, in the sender's order."""
+        return [*self.photos, *self.photo]
+
+    @model_validator(mode="after")
+    def _fits_the_photos(self) -> Self:
+        count = len(self.all_photos)
+        if count == 0:
+            raise ValueError("send at least one picture in the field `photos`")
+        if count > 1 and (self.external_id is not None or self.metadata is not None):
+            raise ValueError("external_id and metadata belong to one photo; send it alone")
+        return self
+
+
+class RawUploadQuery(Query):
+    """For a picture that is the whole body."""
+
+    filename: Text | None = Field(None, description="A name for it.")
+
+
+class ImagesQuery(PageQuery):
+    """Which images."""
+
+    state: State | None = None
+    external_id: ExternalId | None = None
+
+
+class ThumbnailQuery(Query):
+    """Which small copy."""
+
+    size: Literal["small", "large"] = Field(
+        "small", description="At most 320 or 1280 pixels along the longer side."
+    )
+
+
+class Image(Answer):
+    """One photo of a collection."""
+
+    id: UUID
+    collection_id: UUID
+    external_id: str | None
+    metadata: dict[str, Any]
+    filename: str | None
+    sha256: str = Field(description="Of the bytes as uploaded, in hex.")
+    format: str
+    bytes: int
+    width: int = Field(description="Of the upright image, in pixels.")
+    height: int
+    state: State = Field(
+        description="`waiting` for a worker, `indexed`, `rejected` (it cannot be used), `dead` "
+        "(each worker that tried it stopped; send it again for another try)."
+    )
+    reason: str | None = Field(
+        description="Code why it was rejected, or `no_face_found` of an indexed one."
+    )
+    detail: str | None
+    face_count: int
+    created_at: datetime
+    finished_at: datetime | None
+    original_url: str
+    thumbnail_url: str
+
+    @classmethod
+    def of(cls, row: Row, **more: Any) -> Self:
+        """Show a row."""
+        return cls(
+            id=row.id,
+            collection_id=row.collection_id,
+            external_id=row.external_id,
+            metadata=row.metadata,
+            filename=row.filename,
+            sha256=row.sha256.hex(),
+            format=row.format,
+            bytes=row.bytes,
+            width=row.width,
+            height=row.height,
+            state=row.state,
+            reason=row.reason,
+            detail=row.detail,
+            face_count=row.face_count,
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            original_url=f"/v1/images/{row.id}/original",
+            thumbnail_url=thumbnail_url(row.id),
+            **more,
+        )
+
+
+class ImageWithFaces(Image):
+    """One photo with the faces in it."""
+
+    faces: list[Face]
+
+    @classmethod
+    def of_rows(cls, row: Row, faces: tuple[FaceRow, ...]) -> Self:
+        """Show rows."""
+        return cls.of(row, faces=[Face.of(face) for face in faces])
+
+
+class ImagePage(Page[Image]):
+    """Images, newest first."""
+
+
+class UploadItem(Answer):
+    """What became of one photo."""
+
+    key: str = Field(description="The file name that was sent.")
+    position: int
+    state: Literal["waiting", "indexed", "skipped", "rejected", "dead"] = Field(
+        description="`skipped`: the collection has these very bytes."
+    )
+    image_id: UUID | None = Field(
+        description="Of the new image, or of the first with these bytes; null when rejected."
+    )
+    deduplicated: bool
+    reason: str | None
+    detail: str | None
+    image: ImageWithFaces | None = Field(None, description="When it was waited for.")
+
+    @classmethod
+    def of(cls, item: Accepted, image: ImageWithFaces | None) -> Self:
+        """Show what is known: the image's own state once there is one."""
+        finished = image is not None and not item.deduplicated
+        return cls(
+            key=item.key,
+            position=item.position,
+            state=image.state if finished and image else item.state,
+            image_id=item.image_id,
+            deduplicated=item.deduplicated,
+            reason=image.reason if finished and image else item.reason,
+            detail=image.detail if finished and image else item.detail,
+            image=image,
+        )
+
+
+class Upload(Answer):
+    """A job and its items, in the order in which the photos were sent."""
+
+    job_id: UUID
+    poll: str = Field(description="Where to ask how far the job is.")
+    items: list[UploadItem]
+
+
+def thumbnail_url(image_id: UUID) -> str:
+    """Return where the small copy of an image is."""
+    return f"/v1/images/{image_id}/thumbnail"

@@ -1,0 +1,99 @@
+"""Jobs over the wire."""
+
+from datetime import datetime
+from typing import Literal, Self, TypeAlias
+from uuid import UUID
+
+from pydantic import Field
+
+from core.db import jobs as rows
+from web.api.models.common import Answer, Page, PageQuery
+
+ItemState: TypeAlias = Literal["waiting", "running", "indexed", "skipped", "rejected", "dead"]
+
+
+class ItemsQuery(PageQuery):
+    """Which items."""
+
+    state: ItemState | None = None
+
+
+class Counts(Answer):
+    """Items by state."""
+
+    waiting: int
+    running: int
+    indexed: int
+    skipped: int
+    rejected: int
+    dead: int
+
+
+class Job(Answer):
+    """Photos handed in together, and how far they are."""
+
+    id: UUID
+    collection_id: UUID
+    kind: Literal["upload"]
+    state: Literal["waiting", "running", "done"] = Field(
+        description="`waiting` until a worker takes the first photo; `done` when none is left."
+    )
+    total: int
+    counts: Counts
+    reasons: dict[str, int] = Field(description="How often each reason was given.")
+    created_at: datetime
+    finished_at: datetime | None
+    items_url: str
+
+    @classmethod
+    def of(cls, row: rows.Job) -> Self:
+        """Show a row."""
+        started = row.waiting < row.total
+        return cls(
+            id=row.id,
+            collection_id=row.collection_id,
+            kind=row.kind,
+            state="done" if row.done else "running" if started else "waiting",
+            total=row.total,
+            counts=Counts(
+                waiting=row.waiting,
+                running=row.running,
+                indexed=row.indexed,
+                skipped=row.skipped,
+                rejected=row.rejected,
+                dead=row.dead,
+            ),
+            reasons=row.reasons,
+            created_at=row.created_at,
+            finished_at=row.last_finished_at if row.done else None,
+            items_url=f"/v1/jobs/{row.id}/items",
+        )
+
+
+class JobItem(Answer):
+    """One photo of a job."""
+
+    key: str = Field(description="The name the sender knows it by.")
+    position: int
+    state: ItemState
+    image_id: UUID | None
+    reason: str | None
+    detail: str | None
+    attempts: int
+
+    @classmethod
+    def of(cls, row: rows.Item) -> Self:
+        """Show a row."""
+        return cls(
+            key=row.key,
+            position=row.position,
+            state=row.state,
+            image_id=row.image_id,
+            reason=row.reason,
+            detail=row.detail,
+            attempts=row.attempts,
+        )
+
+
+class JobItemPage(Page[JobItem]):
+    """Items in the sender's order."""

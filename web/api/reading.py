@@ -1,0 +1,126 @@
+"""Reading requests into models; whatever does not fit is one `InvalidRequest` that names it all."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import UnsupportedMediaType
+
+from core.errors import InvalidRequest
+from core.services import MIB
+
+Model = TypeVar("Model", bound=BaseModel)
+
+LARGEST_JSON = MIB
+MOST_FAULTS = 20
+"""A vector of 4,000 words instead of numbers has one fault, not 4,000."""
+
+LONGEST_KEY = 255
+UNNAMED = "photo"
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+MULTIPART = "multipart/form-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture in a request, and the name that the sender gave it."""
+
+    key: str
+    data: bytes
+
+
+def query(model: type[Model]) -> Model:
+    """Read what stands after the question mark.
+
+    Raises:
+        InvalidRequest: See `validated`.
+    """
+    return validated(model, request.args.to_dict())
+
+
+def multipart(model: type[Model], *files: str) -> Model:
+    """Read a multipart form; *files* are the fields that hold pictures.
+
+    Raises:
+        InvalidRequest: See `validated`.
+        UnsupportedMediaType: It is no multipart form.
+    """
+    if request.mimetype != MULTIPART:
+        raise UnsupportedMediaType(f"Send a picture, or a form as `{MULTIPART}`.")
+    given: dict[str, Any] = request.form.to_dict()
+    for name in request.files:
+        given[name] = [_photo(file) for file in request.files.getlist(name)]
+    for name in files:
+        given.setdefault(name, [])
+    return validated(model, given)
+
+
+def json_body(model: type[Model]) -> Model:
+    """Read a JSON body.
+
+    Raises:
+        InvalidRequest: It is no JSON, or see `validated`.
+        UnsupportedMediaType: It does not call itself JSON.
+        RequestEntityTooLarge: It is larger than `LARGEST_JSON`.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send JSON, as `Content-Type: application/json`.")
+    request.max_content_length = LARGEST_JSON
+    try:
+        # Not json.loads: this one refuses lone surrogates and deep nesting.
+        return model.model_validate_json(request.get_data(cache=False))
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def validated(model: type[Model], given: dict[str, Any]) -> Model:
+    """Build a model from texts.
+
+    Raises:
+        InvalidRequest: Names up to `MOST_FAULTS` fields with what is wrong with each.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def raw_photo() -> Photo:
+    """Read a picture that is the whole body."""
+    return Photo(UNNAMED, request.get_data(cache=False))
+
+
+def is_raw_photo() -> bool:
+    """Say whether the body calls itself a picture, or just bytes."""
+    return request.mimetype.startswith("image/") or request.mimetype == "application/octet-stream"
+
+
+def _photo(file: FileStorage) -> Photo:
+    return Photo(clean_key(file.filename or ""), file.stream.read())
+
+
+def clean_key(name: str) -> str:
+    """Return a file name that can be stored and shown; senders' disks hold anything."""
+    return CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", name)[-LONGEST_KEY:] or UNNAMED
+
+
+def _invalid(error: ValidationError) -> InvalidRequest:
+    faults = list(_faults(error))
+    first = faults[0]
+    where = f"{first['field']}: " if first["field"] else ""
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return InvalidRequest(f"{where}{first['message']}{more}", errors=faults)
+
+
+def _faults(error: ValidationError) -> Iterator[dict[str, str]]:
+    listed = error.errors(include_url=False, include_context=False, include_input=False)
+    for fault in listed[:MOST_FAULTS]:
+        yield {
+            "field": ".".join(str(part) for part in fault["loc"]),
+            "message": fault["msg"].removeprefix("Value error, "),
+        }
