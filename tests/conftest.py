@@ -1,28 +1,39 @@
 """Fixtures: real embedded servers, one migrated database per run, the folder of shared photos."""
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import psycopg
 import pytest
 import redis
+from PIL import Image
 from psycopg import sql
 
 from core.db import pool
 from core.db.migrate import upgrade
+from core.errors import BadImage, PackNotInstalled
+from core.faces import AnalysedFace, DetectedFace, Quality, unit_embedding
+from core.images import PhotoHeader
 from core.inference.contracts import FaceModels
-from core.inference.install import install
+from core.inference.install import install, show
 from core.inference.loading import load_models
-from core.inference.packs import read_manifest
+from core.inference.packs import load_manifest, read_manifest
 from core.local import temporary
 from core.local.broker import Broker
 from core.local.postgres import Postgres
+from core.pipeline import AnalysedPhoto, SkippedFace, Timings
+from core.pipelines import Pipelines
+from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 
 TEMPLATE = "template_facesearch"
+MODELS = Path(__file__).parents[1] / "models"
 TEST_PACKS = Path(__file__).parent / "data" / "packs.toml"
 
 
@@ -78,6 +89,16 @@ def fresh_database(local_servers: LocalServers) -> Iterator[Callable[[], str]]:
         _admin(local_servers.postgres, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
+@pytest.fixture
+def empty_database(local_servers: LocalServers) -> Iterator[str]:
+    """A database that was never migrated; returns its URL."""
+    name = f"empty_{uuid4().hex}"
+    _admin(local_servers.postgres, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield local_servers.postgres.url_of(name)
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    _admin(local_servers.postgres, drop)
+
+
 @pytest.fixture(scope="session")
 def database_url(local_servers: LocalServers) -> str:
     """The database that all tests of a run share; tests that commit use `fresh_database`."""
@@ -98,6 +119,129 @@ def broker_url(local_servers: LocalServers) -> str:
     with redis.Redis.from_url(local_servers.broker.url) as client:
         client.flushall()
     return local_servers.broker.url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, fresh_database: Callable[[], str], broker_url: str) -> Settings:
+    """Settings for a database, a data folder and a broker that nobody else uses."""
+    return Settings(
+        _env_file=None,
+        data_dir=tmp_path,
+        database_url=fresh_database(),
+        broker_url=broker_url,
+        models_dir=MODELS,
+        device="cpu",
+    )
+
+
+@pytest.fixture
+def services(settings: Settings) -> Iterator[Services]:
+    """The services of a process of its own, on empty stores."""
+    opened = open_services(settings, connections=8)
+    yield opened
+    close_services(opened)
+
+
+@pytest.fixture(scope="session")
+def pipelines() -> Pipelines:
+    """The real models; CPU."""
+    settings = Settings(_env_file=None, models_dir=MODELS, device="cpu")
+    manifest = load_manifest(settings)
+    try:
+        show(manifest.pack("open"), MODELS)
+    except PackNotInstalled as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must install the model pack: {error}")
+        pytest.skip(str(error))
+    return Pipelines(manifest, settings)
+
+
+@dataclass(slots=True)
+class RecordingDoorbell:
+    """A `core.doorbell.Doorbell` that only notes who rang."""
+
+    ingests: int = 0
+    searches: list[str] = field(default_factory=list)
+
+    def ingest(self) -> None:
+        self.ingests += 1
+
+    def search(self, request_id: str) -> None:
+        self.searches.append(request_id)
+
+
+@pytest.fixture
+def doorbell() -> RecordingDoorbell:
+    """A doorbell that nobody hears."""
+    return RecordingDoorbell()
+
+
+@dataclass(slots=True)
+class FakePipeline:
+    """Finds made-up faces at once; the same bytes always give the same ones.
+
+    Attributes:
+        faces: Found in each photo.
+        skipped: Of them, not usable.
+        refuse: Photos that turn out to be damaged.
+        poison: Photos that break the whole batch.
+        before: Called with the photos before each batch.
+        batches: Sizes of the batches so far.
+    """
+
+    faces: int = 1
+    skipped: int = 0
+    refuse: set[bytes] = field(default_factory=set)
+    poison: set[bytes] = field(default_factory=set)
+    before: Callable[[Sequence[bytes]], None] = lambda photos: None
+    batches: list[int] = field(default_factory=list)
+
+    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]:
+        self.batches.append(len(photos))
+        self.before(photos)
+        if self.poison & set(photos):
+            raise RuntimeError("the model cannot stand this photo")
+        return [BadImage("It is damaged.") if p in self.refuse else self._photo(p) for p in photos]
+
+    def _photo(self, photo: bytes) -> AnalysedPhoto:
+        detected = [
+            DetectedFace((float(n), 0.0, float(n) + 4, 4.0), np.ones((5, 2), np.float32), 0.9)
+            for n in range(self.faces + self.skipped)
+        ]
+        return AnalysedPhoto(
+            header=PhotoHeader("png", 8, 8, len(photo)),
+            faces=tuple(self._face(photo, n, detected[n]) for n in range(self.faces)),
+            skipped=tuple(SkippedFace(face, "bad_landmarks") for face in detected[self.faces :]),
+            thumbnail=b"thumbnail",
+            preview=b"preview",
+            timings=Timings(0.1, 0.2, 0.3, 0.4),
+        )
+
+    def _face(self, photo: bytes, number: int, detected: DetectedFace) -> AnalysedFace:
+        seed = int.from_bytes(hashlib.sha256(photo + bytes([number])).digest()[:8])
+        raw = np.random.default_rng(seed).normal(size=128)
+        embedding, norm = unit_embedding(raw, 128)
+        quality = Quality(0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0)
+        return AnalysedFace(detected, embedding, norm, quality, np.zeros((150, 150, 3), np.uint8))
+
+
+@pytest.fixture
+def fake_pipeline() -> FakePipeline:
+    """A pipeline without models, for the space of the open pack."""
+    return FakePipeline()
+
+
+@pytest.fixture(scope="session")
+def photo() -> Callable[[int], bytes]:
+    """Make a small photo that differs from those of other numbers."""
+
+    def make(number: int) -> bytes:
+        stream = BytesIO()
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(stream, "PNG")
+        return stream.getvalue()
+
+    return make
 
 
 def _clone(postgres: Postgres) -> str:
