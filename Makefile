@@ -22,6 +22,7 @@ help: ## List the commands
 		| awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.run-$(FLAVOUR) ## Make .venv and install what is locked
+	@:
 
 demo: setup ## Show everything on sample photos; EXIT=1 stops after it
 	@$(BIN)/facesearch demo $(if $(EXIT),--exit)

@@ -1,7 +1,6 @@
 """The command lines of our own processes; ``docker-compose.yml`` repeats them, a test compares."""
 
 import http.client
-import json
 import signal
 import sys
 from contextlib import closing
@@ -10,11 +9,10 @@ from pathlib import Path
 
 import redis
 
+from core.errors import BrokerUnavailable
 from core.local.process import Command
 from core.settings import Settings
-
-HEARTBEATS = "facesearch:worker:*"
-"""Keys by which workers say that their models are loaded: JSON, gone soon after the worker is."""
+from core.workers_seen import workers
 
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where to call such a host
 
@@ -86,9 +84,8 @@ def web_answers(settings: Settings) -> bool:
 
 def worker_answers(broker_url: str) -> bool:
     """Return whether some worker says that its models are loaded."""
-    try:
-        with redis.Redis.from_url(broker_url, socket_timeout=5) as client:
-            values = [client.get(key) for key in client.scan_iter(HEARTBEATS)]
-    except redis.RedisError:
-        return False
-    return any(json.loads(value).get("ready") is True for value in values if value)
+    with redis.Redis.from_url(broker_url, socket_timeout=5) as client:
+        try:
+            return any(worker.ready for worker in workers(client))
+        except BrokerUnavailable:
+            return False

@@ -4,6 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from core.local.accounts import folder_mode
+
 LONGEST = 103
 """Bytes of a socket's path: 107 on Linux, 103 on macOS."""
 
@@ -17,6 +19,7 @@ def choose(run: Path) -> Path:
         return run
     for place in (None, "/tmp"):  # noqa: S108  mkdtemp makes a private folder in it
         made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        made.chmod(folder_mode())
         if fits(made):
             return made
         made.rmdir()

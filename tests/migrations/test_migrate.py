@@ -1,10 +1,9 @@
 """Migrations against the real server."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -18,15 +17,6 @@ from core.errors import DatabaseUnavailable, SetupError
 from migrations import dump
 
 VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
-
-
-@pytest.fixture
-def empty_database(local_servers: Any) -> Iterator[str]:
-    url = local_servers.postgres.url_of("postgres")
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE unmigrated")
-        yield local_servers.postgres.url_of("unmigrated")
-        conn.execute("DROP DATABASE unmigrated WITH (FORCE)")
 
 
 def tables(url: str) -> set[str]:

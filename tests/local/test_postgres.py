@@ -1,0 +1,109 @@
+"""The embedded Postgres: how its cluster comes to be, and its settings for a machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from core.errors import SetupError
+from core.local import temporary
+from core.local.postgres import GIB, MIB, Postgres, machine_settings
+from core.local.process import Child, wait_ready
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    with temporary.folder() as folder:
+        yield Postgres(folder / "cluster", folder / "postgres", durable=False)
+
+
+def run_once(server: Postgres, statement: str) -> object:
+    child = Child(server.prepare(), server.folder.with_name("postgres.log"))
+    try:
+        wait_ready(child, server.answers, seconds=60)
+        server.create_database()
+        with psycopg.connect(server.url, autocommit=True) as conn:
+            cursor = conn.execute(statement)  # type: ignore[call-overload]
+            return cursor.fetchone() if cursor.description else None
+    finally:
+        assert child.stop()
+
+
+def test_a_second_start_finds_what_the_first_one_stored(server: Postgres) -> None:
+    run_once(server, "CREATE TABLE kept AS SELECT 7 AS value")
+
+    assert run_once(server, "SELECT value FROM kept") == (7,)
+
+
+def test_text_is_unicode_and_sorted_the_same_on_every_machine(server: Postgres) -> None:
+    found = run_once(
+        server,
+        "SELECT pg_encoding_to_char(encoding), datlocprovider, datlocale FROM pg_database "
+        "WHERE datname = current_database()",
+    )
+
+    assert found == ("UTF8", "b", "C.UTF-8")
+
+
+def test_a_cluster_whose_making_was_cut_off_is_made_anew(server: Postgres) -> None:
+    making = server.folder.with_name("cluster.making")
+    making.mkdir()
+    (making / "PG_VERSION").write_text("18\n")
+
+    assert run_once(server, "SELECT 1") == (1,)
+    assert not making.exists()
+
+
+def test_a_cluster_of_another_version_is_refused_and_left_alone(server: Postgres) -> None:
+    server.folder.mkdir()
+    (server.folder / "PG_VERSION").write_text("17\n")
+
+    with pytest.raises(SetupError, match=r"was made by Postgres 17 and this is Postgres 18"):
+        server.prepare()
+
+    assert [path.name for path in server.folder.iterdir()] == ["PG_VERSION"]
+
+
+def test_a_folder_that_is_no_cluster_is_refused(server: Postgres) -> None:
+    server.folder.mkdir()
+
+    with pytest.raises(SetupError, match="is not a database of Postgres"):
+        server.prepare()
+
+
+@pytest.mark.parametrize("pid", ["1", "999999999", "nonsense"])
+def test_a_pid_file_of_a_server_that_is_gone_does_not_stop_the_start(
+    server: Postgres, pid: str
+) -> None:
+    """After a restart of a container its number may belong to any other process."""
+    run_once(server, "SELECT 1")
+    (server.folder / "postmaster.pid").write_text(f"{pid}\n{server.folder}\n")
+
+    assert run_once(server, "SELECT 1") == (1,)
+
+
+@pytest.mark.parametrize(
+    ("memory", "buffers", "work"),
+    [(1 * GIB, "128MB", "32MB"), (8 * GIB, "1024MB", "32MB"), (64 * GIB, "2048MB", "64MB")],
+)
+def test_memory_settings_follow_the_machine(
+    tmp_path: Path, memory: int, buffers: str, work: str
+) -> None:
+    settings = machine_settings(tmp_path / "cluster", memory=memory)
+
+    assert (settings["shared_buffers"], settings["work_mem"]) == (buffers, work)
+
+
+def test_a_container_with_little_shared_memory_can_build_indexes(tmp_path: Path) -> None:
+    small = machine_settings(tmp_path / "cluster", memory=8 * GIB, shared_memory=64 * MIB)
+    large = machine_settings(tmp_path / "cluster", memory=8 * GIB, shared_memory=4 * GIB)
+
+    assert small["dynamic_shared_memory_type"] == "mmap"
+    assert "dynamic_shared_memory_type" not in large
+
+
+def test_the_log_of_changes_never_fills_a_small_disk(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path / "cluster", free_disk=2 * GIB)
+
+    assert settings["max_wal_size"] == "512MB"
