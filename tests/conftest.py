@@ -15,7 +15,9 @@ import redis
 from PIL import Image
 from psycopg import sql
 
+from core import collections
 from core.db import pool
+from core.db.collections import Collection
 from core.db.migrate import upgrade
 from core.errors import BadImage, PackNotInstalled
 from core.faces import AnalysedFace, DetectedFace, Quality, unit_embedding
@@ -242,6 +244,13 @@ def photo() -> Callable[[int], bytes]:
         return stream.getvalue()
 
     return make
+
+
+@pytest.fixture
+def collection(services: Services) -> Collection:
+    """An empty collection of the open pack's space."""
+    with services.pool.connection() as conn:
+        return collections.create(conn, services.manifest.pack("open"), name="trip")
 
 
 def _clone(postgres: Postgres) -> str:
