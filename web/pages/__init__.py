@@ -1,0 +1,58 @@
+"""The page that people use. Views call core and render; what they show is decided there."""
+
+from datetime import datetime
+
+from flask import Blueprint, Flask, request
+
+from web.pages import collections, images, jobs, people, search, system
+from web.pages.words import NOTES, PAGES, UNKNOWN, Words, words
+
+NOUNS = (search, collections, images, people, jobs, system)
+
+
+def register(app: Flask) -> None:
+    """Add every page and what their templates use to *app*."""
+    pages = Blueprint("pages", __name__)
+    for noun in NOUNS:
+        pages.register_blueprint(noun.blueprint)
+    app.register_blueprint(pages)
+    app.add_template_filter(_day, "day")
+    app.add_template_filter(_count, "count")
+    app.add_template_filter(_bytes, "bytes")
+    app.add_template_filter(_base_name, "base_name")
+    app.add_template_global(_problem_words, "problem_words")
+    app.add_template_global(_note, "note")
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%-d %b %Y, %H:%M} UTC"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: 1 photo, 1,204 photos."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _bytes(number: int) -> str:
+    kib = 1024
+    if number < kib:
+        return f"{number} bytes"
+    if number < kib * kib:
+        return f"{number / kib:.0f} KiB"
+    return f"{number / kib / kib:.1f} MiB"
+
+
+def _base_name(filename: str | None) -> str:
+    """Return what a person calls a photo; programs send whole paths."""
+    return (filename or "").replace("\\", "/").rstrip("/").rpartition("/")[2] or "Photo"
+
+
+def _problem_words(code: str, status: int) -> Words:
+    """Return the words of a problem document."""
+    told = words(code)
+    return told if told is not UNKNOWN else PAGES.get(status, UNKNOWN)
+
+
+def _note() -> str | None:
+    """Return what the page says once after a form was sent."""
+    return NOTES.get(request.args.get("note", ""))

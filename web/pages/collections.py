@@ -1,0 +1,169 @@
+"""Pages of collections: the list, one with its photos, making, changing, filling, deleting."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from core import collections, gallery, intake, people, workers_seen
+from core.db import jobs as job_rows
+from core.errors import BrokerUnavailable, FaceSearchError
+from core.inference.packs import Pack
+from web.pages import forms
+from web.pages.trouble import Trouble, trouble
+from web.services import doorbell, services
+
+blueprint = Blueprint("collections", __name__, url_prefix="/collections")
+
+PER_PAGE = 48
+IN_STRIP = 12
+"""People shown above the photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packs:
+    """What a new collection may be made with: the default and what workers have, and the rest."""
+
+    ready: list[Pack]
+    others: list[Pack]
+
+
+@blueprint.get("")
+def index() -> ResponseReturnValue:
+    """List the collections, with the form for another one."""
+    return _index()
+
+
+@blueprint.post("")
+def create() -> ResponseReturnValue:
+    """Make a collection."""
+    try:
+        name = forms.name_in(request.form)
+        pack = services().manifest.pack(request.form.get("pack", ""))
+        with services().pool.connection() as conn:
+            made = collections.create(conn, pack, name=name)
+    except FaceSearchError as error:
+        problem = trouble(error)
+        return _index(problem), problem.status
+    return _to("show", made.id, note="collection_made")
+
+
+@blueprint.get("/<uuid:collection_id>")
+def show(collection_id: UUID) -> ResponseReturnValue:
+    """Show one collection, newest photos first."""
+    return _show(collection_id)
+
+
+@blueprint.post("/<uuid:collection_id>/images")
+def upload(collection_id: UUID) -> ResponseReturnValue:
+    """Take photos in from a plain form and show how far they are."""
+    try:
+        photos = forms.uploads(services().settings.max_photos_per_request)
+        receipt = intake.accept(services(), doorbell(), collection_id, photos)
+    except FaceSearchError as error:
+        problem = trouble(error)
+        return _show(collection_id, problem), problem.status
+    return redirect(url_for("pages.jobs.show", job_id=receipt.job_id), 303)
+
+
+@blueprint.post("/<uuid:collection_id>")
+def change(collection_id: UUID) -> ResponseReturnValue:
+    """Rename a collection or move its threshold."""
+    try:
+        name = forms.name_in(request.form)
+        threshold = forms.cosine_in(request.form, "threshold")
+        with services().pool.connection() as conn:
+            before = collections.get(conn, collection_id)
+            moved = threshold if threshold != round(before.threshold, 4) else None
+            collections.change(conn, collection_id, name=name, threshold=moved)
+    except FaceSearchError as error:
+        problem = trouble(error)
+        return _show(collection_id, problem), problem.status
+    return _to("show", collection_id, note="collection_changed")
+
+
+@blueprint.post("/<uuid:collection_id>/delete")
+def delete(collection_id: UUID) -> ResponseReturnValue:
+    """Delete a collection whose name was typed."""
+    typed = " ".join(request.form.get("confirm", "").split())
+    with services().pool.connection() as conn:
+        collection = collections.get(conn, collection_id)
+    confirm = str(collection_id) if typed == collection.name else typed
+    try:
+        collections.delete(services().pool, services().blobs, collection_id, confirm=confirm)
+    except FaceSearchError as error:
+        problem = trouble(error)
+        return _show(collection_id, problem), problem.status
+    return redirect(url_for("pages.collections.index", note="collection_deleted"), 303)
+
+
+@blueprint.get("/<uuid:collection_id>/people")
+def people_of(collection_id: UUID) -> ResponseReturnValue:
+    """Show everybody with a name in a collection."""
+    after = forms.id_in(request.args, "after")
+    with services().pool.connection() as conn:
+        collection = collections.get(conn, collection_id)
+        found = people.page(conn, collection_id, limit=PER_PAGE + 1, after=after)
+    more = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
+    return render_template(
+        "people/index.html", collection=collection, people=found[:PER_PAGE], more=more
+    )
+
+
+def _index(problem: Trouble | None = None) -> str:
+    after = forms.id_in(request.args, "after")
+    with services().pool.connection() as conn:
+        found = collections.page(conn, limit=PER_PAGE + 1, after=after)
+        covers = {
+            collection.id: gallery.images(conn, collection.id, limit=4, state="indexed")
+            for collection in found[:PER_PAGE]
+        }
+    return render_template(
+        "collections/index.html",
+        collections=found[:PER_PAGE],
+        more=found[PER_PAGE - 1].id if len(found) > PER_PAGE else None,
+        covers=covers,
+        packs=_packs(),
+        default_pack=services().settings.pack,
+        problem=problem,
+    )
+
+
+def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
+    after = forms.id_in(request.args, "after")
+    with services().pool.connection() as conn:
+        collection = collections.get(conn, collection_id)
+        images = gallery.images(conn, collection_id, limit=PER_PAGE + 1, after=after)
+        strip = people.page(conn, collection_id, limit=IN_STRIP)
+        backlog = job_rows.backlog(conn)
+    return render_template(
+        "collections/show.html",
+        collection=collection,
+        images=images[:PER_PAGE],
+        more=images[PER_PAGE - 1].id if len(images) > PER_PAGE else None,
+        first_page=after is None,
+        people=strip,
+        backlog=backlog,
+        limits=services().settings,
+        pack=services().manifest.packs.get(collection.pack),
+        problem=problem,
+    )
+
+
+def _packs() -> Packs:
+    """Sort the packs by whether some worker has them; a broker that is away knows of none."""
+    default = services().settings.pack
+    try:
+        workers = workers_seen.workers(services().broker)
+    except BrokerUnavailable:
+        workers = []
+    spaces = {space for worker in workers if worker.ready for space in worker.spaces}
+    ready = [p for p in services().manifest if p.name == default or p.space.id in spaces]
+    ready.sort(key=lambda pack: pack.name != default)
+    return Packs(ready, [pack for pack in services().manifest if pack not in ready])
+
+
+def _to(view: str, collection_id: UUID, *, note: str) -> ResponseReturnValue:
+    target = url_for(f"pages.collections.{view}", collection_id=collection_id, note=note)
+    return redirect(target, 303)

@@ -1,0 +1,122 @@
+"""Reading what a form or an address carries; whatever is wrong is one `InvalidRequest`."""
+
+import math
+from collections.abc import Mapping
+from uuid import UUID
+
+from flask import request
+from werkzeug.datastructures import FileStorage
+
+from core.errors import InvalidRequest
+from core.intake import Upload
+
+LONGEST_NAME = 200
+FRAGMENT_HEADER = "X-Fragment"
+
+
+def wants_fragment() -> bool:
+    """Say whether a script asks for the changing part of the page only."""
+    return FRAGMENT_HEADER in request.headers
+
+
+def id_in(values: Mapping[str, str], key: str) -> UUID | None:
+    """Return the id that *values* may hold under *key*.
+
+    Raises:
+        InvalidRequest: It is not an id.
+    """
+    text = values.get(key, "").strip()
+    if not text:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        raise _wrong(key, "This is not an id.") from None
+
+
+def required_id(values: Mapping[str, str], key: str) -> UUID:
+    """Return the id that *values* must hold under *key*.
+
+    Raises:
+        InvalidRequest: It is missing or not an id.
+    """
+    found = id_in(values, key)
+    if found is None:
+        raise _wrong(key, f"Choose a {key}.")
+    return found
+
+
+def name_in(values: Mapping[str, str], key: str = "name") -> str:
+    """Return a name of 1 to `LONGEST_NAME` characters.
+
+    Raises:
+        InvalidRequest: It is empty or too long.
+    """
+    name = " ".join(values.get(key, "").split())
+    if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
+        raise _wrong(key, f"A name has 1 to {LONGEST_NAME} characters.")
+    return name
+
+
+def cosine_in(values: Mapping[str, str], key: str) -> float | None:
+    """Return a number from -1 to 1; None when nothing was filled in.
+
+    Raises:
+        InvalidRequest: It is something else.
+    """
+    text = values.get(key, "").strip().replace(",", ".")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not -1 <= number <= 1:
+        raise _wrong(key, "A cosine is a number from -1 to 1.")
+    return number
+
+
+def count_in(values: Mapping[str, str], key: str, *, default: int, most: int) -> int:
+    """Return a whole number from 1 to *most*; *default* when there is none.
+
+    Raises:
+        InvalidRequest: It is something else.
+    """
+    text = values.get(key, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= most:
+        raise _wrong(key, f"This is a number from 1 to {most}.")
+    return int(text)
+
+
+def photo() -> bytes:
+    """Return the one photo that was sent, from the file field or the camera's.
+
+    Raises:
+        InvalidRequest: None was chosen.
+    """
+    chosen = [file for file in _files("photo", "camera") if file.filename]
+    if not chosen:
+        raise _wrong("photo", "Choose a photo first.")
+    return bytes(chosen[0].read())
+
+
+def uploads(most: int) -> list[Upload]:
+    """Return the photos that were sent.
+
+    Raises:
+        InvalidRequest: None was chosen, or more than *most*.
+    """
+    chosen = [file for file in _files("photos") if file.filename]
+    if not 1 <= len(chosen) <= most:
+        raise _wrong("photos", f"Choose 1 to {most} photos at a time.")
+    return [Upload(key=file.filename or "", data=file.read()) for file in chosen]
+
+
+def _files(*keys: str) -> list[FileStorage]:
+    return [file for key in keys for file in request.files.getlist(key)]
+
+
+def _wrong(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, errors=[{"field": field, "message": message}])

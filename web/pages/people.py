@@ -1,0 +1,67 @@
+"""The page of one person: their faces, renaming, deleting."""
+
+from uuid import UUID
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from core import collections, gallery, people
+from core.errors import FaceSearchError
+from web.pages import forms, pictures
+from web.pages.trouble import Trouble, trouble
+from web.security import actor
+from web.services import services
+
+blueprint = Blueprint("people", __name__, url_prefix="/people")
+
+PER_PAGE = 60
+
+
+@blueprint.get("/<uuid:person_id>")
+def show(person_id: UUID) -> ResponseReturnValue:
+    """Show a person, newest faces first."""
+    return _show(person_id)
+
+
+@blueprint.post("/<uuid:person_id>")
+def rename(person_id: UUID) -> ResponseReturnValue:
+    """Give a person another name."""
+    try:
+        name = forms.name_in(request.form)
+        with services().pool.connection() as conn:
+            people.change(conn, person_id, name=name)
+    except FaceSearchError as error:
+        problem = trouble(error)
+        return _show(person_id, problem), problem.status
+    return redirect(url_for("pages.people.show", person_id=person_id, note="person_renamed"), 303)
+
+
+@blueprint.post("/<uuid:person_id>/delete")
+def delete(person_id: UUID) -> ResponseReturnValue:
+    """Delete a person; their faces stay."""
+    with services().pool.connection() as conn:
+        person = people.get(conn, person_id)
+        people.delete(conn, person_id, actor=actor())
+    target = url_for(
+        "pages.collections.people_of", collection_id=person.collection_id, note="person_deleted"
+    )
+    return redirect(target, 303)
+
+
+def _show(person_id: UUID, problem: Trouble | None = None) -> str:
+    after = forms.id_in(request.args, "after")
+    with services().pool.connection() as conn:
+        person = people.get(conn, person_id)
+        collection = collections.get(conn, person.collection_id)
+        faces = gallery.faces(
+            conn, person.collection_id, limit=PER_PAGE + 1, after=after, person_id=person_id
+        )
+    return render_template(
+        "people/show.html",
+        person=person,
+        collection=collection,
+        faces=faces[:PER_PAGE],
+        more=faces[PER_PAGE - 1].id if len(faces) > PER_PAGE else None,
+        lights={face.id: pictures.light(face.quality) for face in faces},
+        problem=problem,
+    )

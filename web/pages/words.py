@@ -1,0 +1,142 @@
+"""Codes of errors and reasons in the words of the page; nothing else in the page knows a code."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A code for people: a title of a few words, and what they can do about it."""
+
+    title: str
+    hint: str = ""
+
+
+UNKNOWN = Words(
+    "Something went wrong", "Try again; if it stays, look into the log of the web server."
+)
+
+_NOT_THERE = "It may have been deleted, or the address is wrong."
+
+ERRORS = {
+    "internal_error": UNKNOWN,
+    "thing_not_found": Words("Not found", _NOT_THERE),
+    "collection_not_found": Words("There is no such collection", _NOT_THERE),
+    "image_not_found": Words("There is no such photo", _NOT_THERE),
+    "face_not_found": Words("There is no such face", _NOT_THERE),
+    "person_not_found": Words("There is no such person", _NOT_THERE),
+    "job_not_found": Words("There is no such upload", _NOT_THERE),
+    "blob_missing": Words(
+        "The file is missing",
+        "The database knows this picture and the disk does not hold it. Upload it again.",
+    ),
+    "not_ready": Words("Not ready yet", "A worker has not looked at this photo yet."),
+    "name_taken": Words("This name is taken", "Choose another one."),
+    "space_mismatch": Words(
+        "Two kinds of embeddings",
+        "Faces of collections with different model packs cannot be compared.",
+    ),
+    "wrong_collection": Words(
+        "Two collections", "A person and their faces belong to one collection."
+    ),
+    "confirmation_required": Words(
+        "Not confirmed", "Nothing was deleted. Type the name exactly as it is shown."
+    ),
+    "invalid_request": Words("This could not be read", "Look at what was filled in and try again."),
+    "bad_embedding": Words("This vector cannot be compared"),
+    "image_unreadable": Words("This picture cannot be used", "Try another file."),
+    "image_empty": Words("This file is empty", "It holds no bytes; export or copy it again."),
+    "unsupported_format": Words(
+        "This is not a picture that can be read",
+        "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP and GIF are read.",
+    ),
+    "file_too_large": Words("This file is too large", "Save it smaller and try again."),
+    "image_too_large": Words(
+        "This picture has too many pixels", "Scale it down; faces need far fewer."
+    ),
+    "image_truncated": Words(
+        "The end of this picture is missing", "It was cut off on its way; copy it again."
+    ),
+    "image_corrupt": Words(
+        "This picture is damaged", "Its pixels cannot be decoded; export it again."
+    ),
+    "unauthorized": Words("Please log in", "Open a fresh login link to go on."),
+    "cross_site_request": Words(
+        "Sent from another site", "For safety the page takes forms only from itself."
+    ),
+    "worker_unavailable": Words(
+        "No worker answered", "Photos are analysed by a worker: start one, then try again."
+    ),
+    "broker_unavailable": Words(
+        "The broker does not answer", "The page reaches its workers through it. Is it running?"
+    ),
+    "database_unavailable": Words(
+        "The database does not answer", "Everything is stored in Postgres. Is it running?"
+    ),
+    "search_timeout": Words("The search took too long", "Try again in a moment."),
+    "disk_full": Words("The disk is nearly full", "Nothing was stored."),
+    "setup_error": Words("The set-up is not complete"),
+    "not_running": Words("The system is not running"),
+    "model_error": Words("The model pack cannot be used", "Check it with “facesearch models”."),
+    "pack_not_found": Words("There is no such model pack"),
+    "pack_not_installed": Words(
+        "The model pack is not installed", "Install it with “facesearch models install”."
+    ),
+    "licence_not_accepted": Words("The licence was not accepted"),
+    "digest_mismatch": Words("A model file is not the pinned one", "Install the pack again."),
+    "download_failed": Words("A download failed", "Try again."),
+    "device_unavailable": Words("The device is not there", "The worker cannot use it."),
+}
+"""By the code of a `core.errors.FaceSearchError`."""
+
+REASONS = {
+    "no_face_found": Words(
+        "No face was found",
+        "Faces that are very small, turned away, covered or cut off are not found.",
+    ),
+    "duplicate_image": Words("Already here", "The collection holds the very same file."),
+    "image_deleted": Words("Deleted meanwhile"),
+    "worker_lost": Words(
+        "Given up", "Each worker that tried this photo stopped. Upload it again for another try."
+    ),
+    "not_selected": Words("Not selected"),
+    "face_too_small": Words("Too small to be compared"),
+    "low_detector_score": Words("Perhaps not a face"),
+    "blurred": Words("Blurred"),
+    "too_dark": Words("Too dark"),
+    "too_bright": Words("Too bright"),
+    "extreme_pose": Words("Turned away"),
+    "occluded": Words("Covered"),
+    "low_embedding_norm": Words("Hard to recognise"),
+    "bad_landmarks": Words("Its eyes, nose and mouth make no face"),
+    "bad_embedding": Words("It could not be turned into numbers"),
+    "exceeds_max_faces": Words("Beyond the most faces per photo"),
+}
+"""By the reason of an image, an item or a face; the codes of pictures may be reasons too."""
+
+PAGES = {
+    400: Words("This could not be read"),
+    404: Words("There is no such page", "The address is wrong, or what it showed was deleted."),
+    405: Words("This does not work here"),
+    413: Words("This is too large", "Send fewer or smaller photos at a time."),
+    500: UNKNOWN,
+}
+"""By HTTP status, where there is no code."""
+
+NOTES = {
+    "collection_made": "The collection is ready. Add the first photos.",
+    "collection_changed": "Saved.",
+    "collection_deleted": "The collection was deleted with everything in it.",
+    "image_deleted": "The photo was deleted.",
+    "face_deleted": "The face was deleted; the photo stays.",
+    "face_named": "The face has a name now.",
+    "face_unnamed": "The face has no name any more.",
+    "person_renamed": "Renamed.",
+    "person_deleted": "The person was deleted; their faces stay, without a name.",
+    "key_revoked": "The key does not work any more.",
+}
+"""What a page says once after a form was sent, by the ``note`` of its address."""
+
+
+def words(code: str | None) -> Words:
+    """Return the words of an error or a reason."""
+    return REASONS.get(code or "") or ERRORS.get(code or "", UNKNOWN)

@@ -1,0 +1,16 @@
+// How far an upload is, once a second until it is done.
+
+const progress = document.getElementById("progress");
+const SECOND = 1000;
+
+async function look() {
+  const response = await fetch(location.href, { headers: { "X-Fragment": "1" } }).catch(() => null);
+  if (response?.ok && response.headers.has("X-Fragment")) progress.innerHTML = await response.text();
+  next();
+}
+
+function next() {
+  if (!progress.querySelector("[data-done]")) setTimeout(look, SECOND);
+}
+
+next();
