@@ -2,12 +2,14 @@
 
 import http.client
 import importlib.util
+import os
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 from urllib.parse import urlsplit
@@ -88,12 +90,12 @@ def _run(command: list[str], log: Path, report: Callable[[], None]) -> int:
 
 
 def _bytes_below(folder: Path) -> int:
+    """Add up what is there; pip tidies up while we look, and `os.walk` passes over what is gone."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:  # pip tidies up while we look
-            continue
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(parent) / name).stat().st_size
     return total
 
 
@@ -108,7 +110,7 @@ def _pip_error(label: str, log: str) -> DigestMismatch | DownloadFailed:
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows a redirect only where the first address could have led."""
 
-    def redirect_request(  # noqa: PLR0917 - urllib says so
+    def redirect_request(
         self,
         req: urllib.request.Request,
         fp: IO[bytes],
