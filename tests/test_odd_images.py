@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from core import errors
 from core.errors import BadImage
 from core.images import PhotoHeader, PhotoLimits, decode, inspect
+from core.inference.contracts import FaceModels
+from core.pipeline import Pipeline
 
 LIMITS = PhotoLimits(max_bytes=32 * 2**20, max_pixels=100_000_000)
 
@@ -149,6 +151,21 @@ SHOW_HOPPER = [
 SHOW_EINSTEIN = [name for name in READ if name.startswith("compreface/einstein")]
 
 
+SHOW_FACES = {
+    **dict.fromkeys(SHOW_T1, 6),
+    "derived/t1_half_rgba.png": 6,
+    **dict.fromkeys(SHOW_HOPPER, 1),
+    **dict.fromkeys(SHOW_EINSTEIN, 1),
+    "pillow/palette_not_needed_for_second_frame.gif": 1,  # Hopper again
+    "insightface/bulk_mask2.jpg": 1,
+    # Turned in the pixels, without EXIF: the detector finds all but the one upside down.
+    "insightface/rotate_rot_0.jpg": 1,
+    "insightface/rotate_rot_90.jpg": 1,
+    "insightface/rotate_rot_270.jpg": 1,
+}
+"""Faces to be found; in all other readable files there is none, or none large enough."""
+
+
 @pytest.fixture(scope="module")
 def folder(shared_data: Path) -> Path:
     return shared_data / "faces" / "odd-images"
@@ -194,6 +211,26 @@ def test_bad_pixels_behind_a_good_header_are_refused_by_decoding(folder: Path, n
         decode(data, LIMITS)
 
     assert type(caught.value) is REFUSED_BY_PIXELS[name]
+
+
+def test_the_whole_folder_in_one_batch_gives_every_face_and_every_reason(
+    folder: Path, scrfd_models: FaceModels
+) -> None:
+    names = [*READ, *REFUSED_BY_HEADER, *REFUSED_BY_PIXELS]
+    pipeline = Pipeline(scrfd_models, LIMITS, max_faces=500, decode_threads=2)
+
+    results = pipeline.analyse([(folder / name).read_bytes() for name in names])
+
+    came_to = {
+        name: type(result) if isinstance(result, BadImage) else len(result.faces)
+        for name, result in zip(names, results, strict=True)
+    }
+    assert came_to == {
+        **dict.fromkeys(READ, 0),
+        **SHOW_FACES,
+        **REFUSED_BY_HEADER,
+        **REFUSED_BY_PIXELS,
+    }
 
 
 @pytest.mark.parametrize(
