@@ -82,12 +82,12 @@ class Supervisor:
         """Ask `run` to stop everything and return. Safe in a signal handler."""
         self._stopping = True
 
-    def run(self, on_ready: Callable[[Settings], None]) -> None:
+    def run(self, on_ready: Callable[[Settings], bool]) -> None:
         """Start everything, say so, and watch over it until `stop` is called.
 
         Args:
-            on_ready: Called once with settings that name the database and the broker; it must
-                return soon, for nothing is watched meanwhile.
+            on_ready: Called once with settings that name the database and the broker; returns
+                whether to go on. A process that crashes meanwhile is seen to afterwards.
 
         Raises:
             SetupError: Something cannot start here, or crashes again and again.
@@ -100,8 +100,8 @@ class Supervisor:
             folder = sockets.choose(self._run)
             try:
                 settings = self._start(folder)
-                on_ready(settings)
-                self._watch()
+                if on_ready(settings):
+                    self._watch()
             finally:
                 self._stop_all()
                 sockets.discard(folder, self._run)

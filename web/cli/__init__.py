@@ -12,7 +12,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "down": Lazy("web.cli.local", "Stop what `up` started."),
         "status": Lazy("web.cli.local", "Say what runs."),
         "migrate": Lazy("web.cli.local", "Bring the database to this version's schema."),
-        "demo": Lazy("web.cli.local", "Show the whole system on sample photos."),
+        "demo": Lazy("web.cli.demo", "Show the whole system on sample photos."),
         "models": Lazy("web.cli.models", "List, install and check model packs."),
         "collections": Lazy("web.cli.collections", "Create, list and delete collections."),
         "ingest": Lazy("web.cli.ingest", "Put photos into a collection."),

@@ -9,6 +9,7 @@ from rich.table import Table
 from core import access
 from core.errors import SetupError
 from core.local.processes import page
+from core.services import Services
 from web.cli.common import FaceSearchGroup, json_option, print_json
 from web.cli.services import system
 
@@ -62,11 +63,17 @@ def revoke(name: str) -> None:
 @json_option
 def login(as_json: bool) -> None:
     """Print a link that logs one browser in, once."""
-    with system() as services, services.pool.connection() as conn:
+    with system() as services:
+        link = login_link(services)
         minutes = services.settings.login_link_minutes
-        token = access.create_login_token(conn, minutes=minutes)
-        link = f"{page(services.settings).rstrip('/')}/login?token={token}"
     if as_json:
         print_json({"link": link, "minutes": minutes})
     else:
         click.echo(link)
+
+
+def login_link(services: Services) -> str:
+    """Make a link that logs one browser in, once."""
+    with services.pool.connection() as conn:
+        token = access.create_login_token(conn, minutes=services.settings.login_link_minutes)
+    return f"{page(services.settings).rstrip('/')}/login?token={token}"

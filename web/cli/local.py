@@ -18,6 +18,7 @@ from rich.table import Table
 from core.db import migrate as migrations
 from core.errors import SetupError
 from core.local import state
+from core.local.processes import page
 from core.local.status import Status, look
 from core.local.supervisor import Supervisor
 from core.settings import Settings
@@ -40,7 +41,7 @@ def up(detach: bool) -> None:
         started = _start_detached(settings())
         click.echo(f"facesearch is up at {started.page}; `facesearch down` stops it.")
     else:
-        supervise(settings(), lambda _: click.echo("facesearch is up; Ctrl-C stops it."))
+        supervise(settings(), _say_ready)
 
 
 @click.command()
@@ -91,8 +92,20 @@ def migrate(as_json: bool) -> None:
         click.echo(f"The database went from revision {before or 'none'} to {after}.")
 
 
-def supervise(chosen: Settings, on_ready: Callable[[Settings], None]) -> None:
-    """Run the local system in this process until a signal asks for its end."""
+def _say_ready(resolved: Settings) -> bool:
+    click.echo(
+        f"facesearch is up at {page(resolved)}; `facesearch login` lets a browser in, Ctrl-C "
+        "stops everything."
+    )
+    return True
+
+
+def supervise(chosen: Settings, on_ready: Callable[[Settings], bool]) -> None:
+    """Run the local system in this process until a signal asks for its end.
+
+    Args:
+        on_ready: See `Supervisor.run`.
+    """
     supervisor = Supervisor(chosen)
     with _signals_stop(supervisor), _remarks():
         supervisor.run(on_ready)
