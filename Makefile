@@ -15,7 +15,7 @@ LOCK := $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check schema lock clean browser
+.PHONY: help setup demo run test check schema docs lock clean browser
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
@@ -31,8 +31,7 @@ run: setup ## Start everything on this machine
 	@$(BIN)/facesearch up
 
 test: $(VENV)/.dev-$(FLAVOUR) browser ## Run all tests; ARGS="..." goes to pytest
-	@$(BIN)/facesearch models install open
-	@$(BIN)/facesearch models samples
+	@$(BIN)/facesearch demo --fetch
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev-$(FLAVOUR) ## Check format, lint, types and import rules
@@ -43,6 +42,9 @@ check: $(VENV)/.dev-$(FLAVOUR) ## Check format, lint, types and import rules
 
 schema: $(VENV)/.dev-$(FLAVOUR) ## Write migrations/schema.sql anew
 	@$(BIN)/python -m migrations.dump
+
+docs: $(VENV)/.dev-$(FLAVOUR) ## Write the tables of docs/ anew
+	@$(BIN)/python tests/docs/test_settings_table.py
 
 lock: ## Lock the dependencies anew (needs uv); UPGRADE=1 takes the newest
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra cpu --group build -o requirements/cpu.txt

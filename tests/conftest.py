@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -113,6 +115,15 @@ def conn(database_url: str) -> Iterator[pool.Connection]:
     with pool.connect(database_url) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,14 +104,6 @@ def wait_for(happened: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
 def eventually() -> Callable[[Callable[[], bool]], None]:
     """Wait until something is true."""
     return wait_for
-
-
-@pytest.fixture
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -49,8 +49,9 @@ INDEX_S: Final = 120
     "--exit", "leave", is_flag=True,
     help="Stop everything after the search; exit code 0: the right person was found, nobody else.",
 )  # fmt: skip
+@click.option("--fetch", "only_fetch", is_flag=True, help="Install pack and photos, and no more.")
 @click.pass_context
-def demo(ctx: click.Context, leave: bool) -> None:
+def demo(ctx: click.Context, leave: bool, only_fetch: bool) -> None:
     """Start everything, put sample photos in, name a person and search with another photo."""
     verdict = False
 
@@ -67,6 +68,8 @@ def demo(ctx: click.Context, leave: bool) -> None:
     try:
         chosen = settings()
         photos = fetch(chosen)
+        if only_fetch:
+            return
         supervise(chosen, show)
     except KeyboardInterrupt:
         # Whoever did not ask for a verdict just wanted an end.
