@@ -12,6 +12,8 @@ NOUNS = (search, collections, images, people, jobs, system)
 
 def register(app: Flask) -> None:
     """Add every page and what their templates use to *app*."""
+    # Photos of crowds have thousands of rows; the lines of the templates' tags need not travel.
+    app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     pages = Blueprint("pages", __name__)
     for noun in NOUNS:
         pages.register_blueprint(noun.blueprint)

@@ -36,6 +36,21 @@ def rename(person_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("pages.people.show", person_id=person_id, note="person_renamed"), 303)
 
 
+@blueprint.post("/<uuid:person_id>/faces")
+def assign(person_id: UUID) -> ResponseReturnValue:
+    """Give a found face to the person who was searched with, and search again."""
+    face_id = forms.required_id(request.form, "face")
+    with services().pool.connection() as conn:
+        person = people.assign(conn, person_id, [face_id], actor=actor())
+    target = url_for(
+        "pages.search.index",
+        collection=person.collection_id,
+        person=person_id,
+        note="face_named",
+    )
+    return redirect(target, 303)
+
+
 @blueprint.post("/<uuid:person_id>/delete")
 def delete(person_id: UUID) -> ResponseReturnValue:
     """Delete a person; their faces stay."""

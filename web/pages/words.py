@@ -47,7 +47,7 @@ ERRORS = {
     "image_empty": Words("This file is empty", "It holds no bytes; export or copy it again."),
     "unsupported_format": Words(
         "This is not a picture that can be read",
-        "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP and GIF are read.",
+        "Choose another file, or convert this one.",
     ),
     "file_too_large": Words("This file is too large", "Save it smaller and try again."),
     "image_too_large": Words(

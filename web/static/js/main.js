@@ -1,4 +1,4 @@
-// What every page does: more rows while scrolling, notes that come once, leaving no traces.
+// What every page does: more rows in place, notes that come once, no traces after logging out.
 
 import { forgetResult } from "./memory.js";
 
@@ -10,27 +10,25 @@ if (address.searchParams.has("note")) {
 
 document.querySelector(".logout")?.addEventListener("submit", forgetResult);
 
-// The link "Show more" is pressed by scrolling to it; what it leads to is added to the grid.
-const watcher = new IntersectionObserver(
-  (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => more(entry.target)),
-  { rootMargin: "600px" },
-);
+// "Show more" adds what it leads to below what is there. Without a script it is a plain link.
 document.querySelectorAll("[data-more]").forEach((link) => {
-  if (document.querySelector("[data-grid]")) watcher.observe(link);
+  if (document.querySelector("[data-grid]")) link.addEventListener("click", more);
 });
 
-async function more(link) {
-  watcher.unobserve(link);
+async function more(event) {
+  const link = event.currentTarget;
+  event.preventDefault();
   const response = await fetch(link.href).catch(() => null);
-  if (!response?.ok || response.redirected) return; // it stays a link
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  const rows = page.querySelector("[data-grid]");
-  document.querySelector("[data-grid]").append(...(rows?.children ?? []));
-  const next = page.querySelector("[data-more]");
-  if (next) {
-    link.href = next.href;
-    watcher.observe(link);
-  } else {
-    link.parentElement.remove();
+  if (!response?.ok || response.redirected) {
+    location.assign(link.href);
+    return;
   }
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const rows = [...(page.querySelector("[data-grid]")?.children ?? [])];
+  document.querySelector("[data-grid]").append(...rows);
+  rows[0]?.querySelector("a")?.focus({ preventScroll: true });
+  rows[0]?.focus({ preventScroll: true });
+  const next = page.querySelector("[data-more]");
+  if (next) link.href = next.href;
+  else link.parentElement.remove();
 }

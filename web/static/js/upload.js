@@ -171,18 +171,17 @@ function post(body, onShare) {
 
 function settle(photo, item) {
   photo.loaded = 1;
-  photo.imageId = item.image_id;
   const told = item.state === "skipped" ? "" : item.detail;
   const noFace = item.reason === "no_face_found" ? "No face was found" : "";
   set(photo, item.state, told || noFace);
-  if (FINAL.has(item.state) && item.image_id) link(photo);
+  if (item.image_id) link(photo, item.image_id);
 }
 
-function link(photo) {
+function link(photo, imageId) {
   const name = photo.row.querySelector(".file-name");
-  const anchor = document.createElement("a");
-  anchor.href = `/images/${photo.imageId}`;
-  anchor.textContent = photo.name;
+  if (name.querySelector("a")) return;
+  const anchor = element("a", "", photo.name);
+  anchor.href = `/images/${imageId}`;
   name.replaceChildren(anchor);
 }
 
