@@ -148,3 +148,9 @@ def connect() -> Callable[[str], AbstractContextManager[Session]]:
             yield Session(conn, Make(conn))
 
     return opened
+
+
+@pytest.fixture(scope="module")
+def module_make() -> type[Make]:
+    """`Make` for connections that a module opens for itself."""
+    return Make

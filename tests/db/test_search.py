@@ -1,0 +1,343 @@
+"""Every query of search.sql: the ranking by hand-made vectors, HNSW by comparison with exact."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from core.db import collections, faces, pool, search
+from core.db.pool import Connection
+from core.db.search import Neighbour, Query
+from core.errors import SearchTimeout
+from core.search import maintain_indexes
+
+MANY, DIMENSION = 2000, 128
+
+
+def query(collection_id: UUID, embedding: Any, **options: Any) -> Query:
+    standard = Query(collection_id, embedding, threshold=0.5, limit=10, by_person=True)
+    return replace(standard, **options)
+
+
+def by_angle(make: Any, degrees: float) -> Any:
+    """A vector so many degrees away from `make.unit(1)`."""
+    return make.unit(np.cos(np.radians(degrees)), np.sin(np.radians(degrees)))
+
+
+def cosine(degrees: float) -> Any:
+    return pytest.approx(np.cos(np.radians(degrees)), abs=2e-3)
+
+
+def test_the_nearest_face_is_first_and_cosines_are_true(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    ids = {degrees: make.face(collection_id, by_angle(make, degrees)) for degrees in (60, 0, 150)}
+
+    found = search.exact(conn, query(collection_id, make.unit(1)))
+
+    assert [neighbour.face_id for neighbour in found] == [ids[0], ids[60], ids[150]]
+    assert [neighbour.cosine for neighbour in found] == [cosine(0), cosine(60), cosine(150)]
+
+
+def test_a_neighbour_says_where_it_is_to_be_seen(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    face_id = make.face(collection_id)
+    ada = make.person(collection_id, "Ada", [face_id])
+    face = faces.get(conn, face_id)
+    assert face is not None
+
+    (found,) = search.exact(conn, query(collection_id, make.unit(1)))
+
+    assert found == Neighbour(
+        face_id=face_id,
+        image_id=face.image_id,
+        person_id=ada,
+        person_name="Ada",
+        cosine=found.cosine,
+        margin=None,
+        supporting=1,
+        box=[10, 20, 110.5, 140.25],
+        quality=0.5,
+        filename="photo.jpg",
+        width=640,
+        height=480,
+    )
+
+
+def test_other_collections_are_never_looked_into(conn: Connection, make: Any) -> None:
+    here, elsewhere = make.collection(), make.collection()
+    far = make.face(here, by_angle(make, 100))
+    make.face(elsewhere, make.unit(1))
+    make.face(make.collection(dimension=8), make.unit(1, dimension=8))
+
+    found = search.exact(conn, query(here, make.unit(1)))
+
+    assert [neighbour.face_id for neighbour in found] == [far]
+
+
+def test_an_empty_collection_answers_nothing(conn: Connection, make: Any) -> None:
+    assert search.exact(conn, query(make.collection(), make.unit(1))) == []
+
+
+def test_a_person_is_one_row_with_the_best_face_and_the_number_that_support_it(
+    conn: Connection, make: Any
+) -> None:
+    collection_id = make.collection()
+    hers = make.faces(collection_id, [by_angle(make, degrees) for degrees in (50, 10, 80)])
+    make.person(collection_id, "Ada", hers)
+    unnamed = make.face(collection_id, by_angle(make, 30))
+
+    first, second = search.exact(conn, query(collection_id, make.unit(1)))
+
+    assert (first.face_id, first.person_name, first.supporting) == (hers[1], "Ada", 2)
+    assert (second.face_id, second.person_name, second.supporting) == (unnamed, None, 1)
+
+
+def test_unnamed_faces_are_groups_of_their_own(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    make.faces(collection_id, [make.unit(1)] * 3)
+
+    assert len(search.exact(conn, query(collection_id, make.unit(1)))) == 3
+
+
+def test_grouped_by_face_every_face_is_a_row(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    hers = make.faces(collection_id, [by_angle(make, degrees) for degrees in (50, 10)])
+    make.person(collection_id, "Ada", hers)
+
+    found = search.exact(conn, query(collection_id, make.unit(1), by_person=False))
+
+    assert [neighbour.face_id for neighbour in found] == hers[::-1]
+    assert [neighbour.supporting for neighbour in found] == [1, 1]
+
+
+def test_the_margin_is_the_lead_over_the_next_other_person(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    hers = make.faces(collection_id, [by_angle(make, 10), by_angle(make, 20)])
+    his = make.face(collection_id, by_angle(make, 60))
+    make.face(collection_id, by_angle(make, 15))
+    make.person(collection_id, "Ada", hers)
+    make.person(collection_id, "Bob", [his])
+
+    ada, unnamed, bob = search.exact(conn, query(collection_id, make.unit(1)))
+
+    assert ada.margin == pytest.approx(ada.cosine - bob.cosine)
+    assert unnamed.margin == pytest.approx(unnamed.cosine - bob.cosine)
+    assert bob.margin is None
+
+
+def test_the_margin_counts_people_beyond_the_limit(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    ada = make.face(collection_id, by_angle(make, 10))
+    bob = make.face(collection_id, by_angle(make, 60))
+    make.person(collection_id, "Ada", [ada])
+    make.person(collection_id, "Bob", [bob])
+
+    (only,) = search.exact(conn, query(collection_id, make.unit(1), limit=1))
+
+    assert only.face_id == ada
+    assert only.margin == pytest.approx(np.cos(np.radians(10)) - 0.5, abs=2e-3)
+
+
+def test_the_limit_counts_groups(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    for degrees in (10, 20, 30):
+        both = make.faces(collection_id, [by_angle(make, degrees), by_angle(make, degrees + 1)])
+        make.person(collection_id, f"{degrees}", both)
+
+    found = search.exact(conn, query(collection_id, make.unit(1), limit=2))
+
+    assert [neighbour.person_name for neighbour in found] == ["10", "20"]
+
+
+def test_a_face_that_is_searched_with_is_not_its_own_answer(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    itself, other = make.faces(collection_id, [make.unit(1), make.unit(1, 1)])
+
+    found = search.exact(conn, query(collection_id, make.unit(1), without_face=itself))
+
+    assert [neighbour.face_id for neighbour in found] == [other]
+
+
+def test_a_person_who_is_searched_with_is_left_out_and_unnamed_faces_are_not(
+    conn: Connection, make: Any
+) -> None:
+    collection_id = make.collection()
+    hers, his, unnamed = make.faces(collection_id, [make.unit(1)] * 3)
+    ada = make.person(collection_id, "Ada", [hers])
+    make.person(collection_id, "Bob", [his])
+
+    found = search.exact(conn, query(collection_id, make.unit(1), without_person=ada))
+
+    assert {neighbour.face_id for neighbour in found} == {his, unnamed}
+
+
+def test_ties_are_broken_the_same_way_every_time(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    ids = make.faces(collection_id, [make.unit(1)] * 5)
+    make.person(collection_id, "Ada", ids[3:])
+
+    runs = [
+        [n.face_id for n in search.exact(conn, query(collection_id, make.unit(1), limit=3))]
+        for _ in range(3)
+    ]
+
+    assert runs[0] == runs[1] == runs[2]
+    assert len(set(runs[0])) == 3
+
+
+def test_a_search_that_takes_too_long_is_ended(conn: Connection) -> None:
+    with (
+        pytest.raises(SearchTimeout, match=r"0\.05 s"),
+        search.bounded(conn, timeout_s=0.05, ef_search=100),
+    ):
+        conn.execute("SELECT pg_sleep(5)")
+
+
+def test_the_bounds_of_a_search_end_with_it(conn: Connection) -> None:
+    with search.bounded(conn, timeout_s=1.5, ef_search=77):
+        inside = conn.execute("SELECT current_setting('hnsw.ef_search')").fetchone()
+    conn.rollback()
+
+    assert inside == ("77",)
+    assert conn.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+# --- HNSW -----------------------------------------------------------------------------------
+
+
+class Large:
+    """A collection of `MANY` random faces of 40 people and nobody, with its index."""
+
+    def __init__(self, conn: Connection, make: Any) -> None:
+        self.conn = conn
+        random = np.random.default_rng(7).normal(size=(MANY, DIMENSION)).astype(np.float32)
+        self.vectors = random / np.linalg.norm(random, axis=1, keepdims=True)
+        self.id: UUID = make.collection("large", dimension=DIMENSION)
+        self.small: UUID = make.collection("small", dimension=DIMENSION)
+        self.faces = make.faces(self.id, list(self.vectors[: MANY // 2]))
+        self.faces += make.faces(self.id, list(self.vectors[MANY // 2 :]))
+        make.faces(self.small, list(self.vectors[:5]))
+        for number in range(40):
+            make.person(self.id, f"person {number}", self.faces[number * 10 : number * 10 + 10])
+
+    def query(self, number: int, **options: Any) -> Query:
+        """The face of this number, a little turned."""
+        near = self.vectors[number] + 0.2 * self.vectors[(number + 1) % MANY]
+        return query(self.id, near / np.linalg.norm(near), **options)
+
+
+@pytest.fixture(scope="module")
+def large(database_url: str, module_make: Any) -> Iterator[Large]:
+    with pool.connect(database_url, autocommit=True) as conn:
+        made = Large(conn, module_make(conn))
+        done = maintain_indexes(conn, exact_max=MANY - 1)
+        assert done == [f"built {search.index_name(made.id)}"]
+        yield made
+        for collection_id in (made.id, made.small):
+            collections.delete(conn, collection_id)
+        maintain_indexes(conn, exact_max=MANY)
+
+
+def nearest(large: Large, asked: Query, *, ef_search: int = 100) -> list[Neighbour]:
+    with search.bounded(large.conn, timeout_s=10, ef_search=ef_search):
+        return search.hnsw(large.conn, asked)
+
+
+def test_hnsw_finds_what_exact_finds(large: Large) -> None:
+    numbers = range(0, MANY, 40)
+
+    pairs = [
+        (nearest(large, large.query(n))[0], search.exact(large.conn, large.query(n))[0])
+        for n in numbers
+    ]
+
+    assert [fast.face_id for fast, _ in pairs] == [true.face_id for _, true in pairs]
+    assert [fast.cosine for fast, _ in pairs] == pytest.approx([true.cosine for _, true in pairs])
+
+
+def test_hnsw_groups_and_leaves_out_as_exact_does(large: Large) -> None:
+    first, second = large.faces[0], large.faces[10]
+    person = faces.get(large.conn, first).person_id  # type: ignore[union-attr]
+
+    without_face = nearest(large, large.query(10, without_face=second))
+    without_person = nearest(large, large.query(0, without_person=person))
+    by_face = nearest(large, large.query(0, by_person=False, limit=20))
+
+    assert second not in {neighbour.face_id for neighbour in without_face}
+    assert person not in {neighbour.person_id for neighbour in without_person}
+    assert without_person, "unnamed faces stay"
+    assert len({neighbour.face_id for neighbour in by_face}) == 20
+
+
+def test_hnsw_really_uses_the_index_of_the_collection(large: Large) -> None:
+    def scans() -> int:
+        large.conn.execute("SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
+        row = large.conn.execute(
+            "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = %s",
+            [search.index_name(large.id)],
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    before = scans()
+    nearest(large, large.query(1))
+
+    assert scans() == before + 1
+
+
+def test_hnsw_keeps_the_settings_of_its_transaction_to_itself(large: Large) -> None:
+    nearest(large, large.query(1), ef_search=55)
+
+    settings = large.conn.execute(
+        "SELECT current_setting('enable_sort'), current_setting('hnsw.ef_search')"
+    ).fetchone()
+    assert settings == ("on", "40")
+
+
+def test_an_index_is_ready_for_its_collection_alone(large: Large) -> None:
+    assert search.index_is_ready(large.conn, large.id)
+    assert not search.index_is_ready(large.conn, large.small)
+
+
+def test_nothing_is_done_while_the_indexes_are_as_wanted(large: Large) -> None:
+    assert maintain_indexes(large.conn, exact_max=MANY - 1) == []
+    assert maintain_indexes(large.conn, exact_max=MANY + 1) == [], "built and dropped in turns"
+
+
+def test_two_never_maintain_indexes_at_once(large: Large, database_url: str) -> None:
+    with pool.connect(database_url, autocommit=True) as other:
+        assert not search.lock_maintenance(other), "the fixture's connection holds it"
+        assert maintain_indexes(other, exact_max=1) == []
+
+
+def test_an_index_that_nobody_wants_is_dropped_and_a_broken_one_is_built_anew(
+    fresh_database: Any, connect: Any
+) -> None:
+    url = fresh_database()
+    with connect(url) as setup:
+        grown, shrunk, empty = (setup.make.collection() for _ in range(3))
+        for collection_id in (grown, shrunk):
+            setup.make.faces(collection_id, [setup.make.unit(1)] * 8)
+        collections.count(setup.conn, empty, faces=8)
+    with pool.connect(url, autocommit=True) as conn:
+        maintain_indexes(conn, exact_max=5)
+        conn.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass",
+            [search.index_name(grown)],
+        )
+        conn.execute("DELETE FROM faces WHERE collection_id = %s", [shrunk])
+        collections.count(conn, shrunk, faces=-8)
+
+        done = maintain_indexes(conn, exact_max=5)
+
+        assert done == [
+            f"dropped {search.index_name(shrunk)}",
+            f"built {search.index_name(grown)}",
+        ]
+        assert search.index_is_ready(conn, grown)
+        assert not search.index_is_ready(conn, shrunk)
+        collections.delete(conn, grown)
+        assert maintain_indexes(conn, exact_max=5) == [f"dropped {search.index_name(grown)}"]
