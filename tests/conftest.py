@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 import psycopg
@@ -24,10 +24,12 @@ from core.db.migrate import upgrade
 from core.errors import BadImage, PackNotInstalled
 from core.faces import AnalysedFace, DetectedFace, Quality, unit_embedding
 from core.images import PhotoHeader
+from core.indexing import index_batch
 from core.inference.contracts import FaceModels
 from core.inference.install import install, show
 from core.inference.loading import load_models
 from core.inference.packs import load_manifest, read_manifest
+from core.intake import Upload, accept
 from core.local import temporary
 from core.local.broker import Broker
 from core.local.postgres import Postgres
@@ -262,6 +264,26 @@ def collection(services: Services) -> Collection:
     """An empty collection of the open pack's space."""
     with services.pool.connection() as conn:
         return collections.create(conn, services.manifest.pack("open"), name="trip")
+
+
+@pytest.fixture
+def store(
+    services: Services,
+    collection: Collection,
+    doorbell: RecordingDoorbell,
+    fake_pipeline: FakePipeline,
+) -> Callable[..., list[UUID]]:
+    """Take photos in and index them with `fake_pipeline`; returns the ids of their images."""
+
+    def take_in(*photos: bytes, into: Collection | None = None) -> list[UUID]:
+        target = into or collection
+        uploads = [Upload(f"{n}.png", photo) for n, photo in enumerate(photos)]
+        receipt = accept(services, doorbell, target.id, uploads)
+        while index_batch(services, {target.space_id: fake_pipeline}):
+            pass
+        return [item.image_id for item in receipt.items if item.image_id is not None]
+
+    return take_in
 
 
 def _clone(postgres: Postgres) -> str:
