@@ -5,7 +5,7 @@ from datetime import datetime
 from flask import Blueprint, Flask, request
 
 from web.pages import collections, images, jobs, people, search, system
-from web.pages.words import NOTES, PAGES, UNKNOWN, Words, words
+from web.pages.words import NOTES, PAGES, UNKNOWN, Words, in_words
 
 NOUNS = (search, collections, images, people, jobs, system)
 
@@ -51,7 +51,7 @@ def _base_name(filename: str | None) -> str:
 
 def _problem_words(code: str, status: int) -> Words:
     """Return the words of a problem document."""
-    told = words(code)
+    told = in_words(code)
     return told if told is not UNKNOWN else PAGES.get(status, UNKNOWN)
 
 

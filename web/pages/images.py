@@ -9,7 +9,7 @@ from core import collections, gallery, naming, people
 from core.errors import FaceSearchError
 from web.pages import forms, pictures
 from web.pages.trouble import Trouble, trouble
-from web.pages.words import words
+from web.pages.words import in_words
 from web.security import actor
 from web.services import services
 
@@ -92,7 +92,7 @@ def _show(image_id: UUID, problem: Trouble | None = None) -> str:
         chosen=forms.id_in(request.args, "face"),
         collection=collection,
         names=sorted({person.name for person in names}, key=str.casefold),
-        reason=words(found.image.reason) if found.image.reason else None,
+        reason=in_words(found.image.reason) if found.image.reason else None,
         problem=problem,
     )
 

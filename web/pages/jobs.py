@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from core import collections, gallery
 from web.pages import forms
-from web.pages.words import words
+from web.pages.words import in_words
 from web.services import services
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -29,7 +29,7 @@ def show(job_id: UUID) -> ResponseReturnValue:
         "collection": collection,
         "items": items,
         "more": items[-1].position + 1 if len(items) == PER_PAGE else None,
-        "reasons": {item.id: words(item.reason) for item in items if item.reason},
+        "reasons": {item.id: in_words(item.reason) for item in items if item.reason},
     }
     if forms.wants_fragment():
         return render_template("jobs/progress.html", **values), {forms.FRAGMENT_HEADER: "1"}

@@ -8,7 +8,7 @@ from core.exchange import QueryFace
 from core.search import Decision, Found, FoundFace, FoundPhoto, Match
 from web.pages import pictures
 from web.pages.pictures import Bar, Light, Outline
-from web.pages.words import Words, words
+from web.pages.words import Words, in_words
 
 CROWD = 12
 """Photos with more faces than this show only the first few matches of each."""
@@ -155,7 +155,7 @@ def _query(face: FoundFace, size: tuple[int, int], most: int | None) -> Query:
     return Query(
         number=face.index + 1,
         found=face.found,
-        reasons=tuple(words(reason) for reason in face.reasons),
+        reasons=tuple(in_words(reason) for reason in face.reasons),
         cards=cards[:most],
         hidden=len(cards) - len(cards[:most]),
         face=face.query,

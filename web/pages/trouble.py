@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from core.errors import FaceSearchError
-from web.pages.words import words
+from web.pages.words import in_words
 from web.problems import kind_of
 
 
@@ -27,6 +27,6 @@ class Trouble:
 
 def trouble(error: FaceSearchError) -> Trouble:
     """Put an error into words."""
-    told = words(error.code)
+    told = in_words(error.code)
     kind = kind_of(type(error))
     return Trouble(error.code, told.title, str(error), told.hint, kind.status, error.retryable)

@@ -137,6 +137,6 @@ NOTES = {
 """What a page says once after a form was sent, by the ``note`` of its address."""
 
 
-def words(code: str | None) -> Words:
+def in_words(code: str | None) -> Words:
     """Return the words of an error or a reason."""
     return REASONS.get(code or "") or ERRORS.get(code or "", UNKNOWN)
