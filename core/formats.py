@@ -48,6 +48,7 @@ _HEIF_BRANDS: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 
+_NEW_SUBFILE_TYPE: Final = 254
 ORIENTATION_TAG: Final = 0x0112
 
 
@@ -108,6 +109,17 @@ def _boxes_end(data: bytes) -> int:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
         at += max(size, 8)
     return at
+
+
+def is_stand_in(picture: ImageFile) -> bool:
+    """Say whether the first page is declared a small copy of a picture that lies elsewhere.
+
+    So it is in the raw files of many cameras, which are TIFFs by their first bytes. Taking the
+    copy for the photo would go unnoticed and find few faces.
+    """
+    if not isinstance(picture, TiffImageFile):
+        return False
+    return bool(int(picture.tag_v2.get(_NEW_SUBFILE_TYPE, 0)) & 1)
 
 
 def orientation(picture: ImageFile) -> int:

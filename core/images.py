@@ -162,6 +162,8 @@ def _open(data: bytes, limits: PhotoLimits) -> tuple[ImageFile, PhotoHeader]:
         raise _cut_off(name)
     with _judging(name):
         picture = formats.OPENERS[name](BytesIO(data))
+        if formats.is_stand_in(picture):
+            raise UnsupportedFormat("This is a camera's raw file; export it as JPEG or PNG.")
     width, height = picture.size
     _require_pixels(width, height, limits)
     if formats.orientation(picture) in _SWAPS_SIDES:

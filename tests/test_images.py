@@ -228,6 +228,13 @@ def test_other_formats_that_pillow_knows_are_unsupported(kind: str) -> None:
         decode(encoded(corners(), kind), LIMITS)
 
 
+def test_the_small_copy_in_a_raw_file_is_not_taken_for_the_photo() -> None:
+    data = encoded(corners(), "TIFF", tiffinfo={254: 1})
+
+    with pytest.raises(UnsupportedFormat, match="raw"):
+        inspect(data, LIMITS)
+
+
 def test_no_bytes_are_an_empty_image() -> None:
     with pytest.raises(ImageEmpty):
         inspect(b"", LIMITS)

@@ -13,7 +13,7 @@ from web.cli import main
 
 pytestmark = pytest.mark.shared_data
 
-TEST_PACKS = Path(__file__).parents[2] / "data" / "packs.toml"
+TEST_PACKS = Path(__file__).parents[1] / "data" / "packs.toml"
 PEOPLE = ("Abdullah_Gul", "Adel_Al-Jubeir", "Al_Gore", "Angelina_Jolie", "Aaron_Eckhart")
 
 
