@@ -89,8 +89,9 @@ def unit_embedding(raw: NDArray[np.floating], dimension: int) -> tuple[Embedding
     """
     if raw.size != dimension:
         raise BadEmbedding(f"Expected {dimension} values, got {raw.size}.")
-    vector = np.asarray(raw, dtype=np.float32).reshape(dimension)
-    length = float(np.linalg.norm(vector.astype(np.float64)))
+    vector = np.asarray(raw, dtype=np.float64).reshape(dimension)
+    with np.errstate(over="ignore"):  # to infinity, which is refused below
+        length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length < SHORTEST_USABLE:
         raise BadEmbedding(f"A vector of length {length} cannot be compared.")
-    return np.asarray(vector / np.float32(length), dtype=np.float32), length
+    return (vector / length).astype(np.float32), length

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from core.blobs import BlobStore, FolderBlobs
 from core.db.pool import Pool, open_pool
@@ -47,6 +49,8 @@ def open_services(settings: Settings, *, connections: int) -> Services:
         settings.broker_url,
         socket_timeout=settings.search_timeout_s + PATIENCE_S,
         socket_connect_timeout=PATIENCE_S,
+        # A broker that restarts is found again; one that is away costs a request no four seconds.
+        retry=Retry(ConstantBackoff(0.1), 2),
     )
     return Services(
         settings=settings,

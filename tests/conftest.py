@@ -115,6 +115,7 @@ def database_url(local_servers: LocalServers) -> str:
 def conn(database_url: str) -> Iterator[pool.Connection]:
     """A connection as core uses it; whatever the test does is rolled back."""
     with pool.connect(database_url) as connection:
+        connection.execute("SELECT 1")  # opens a transaction, so that those of core nest in it
         yield connection
         connection.rollback()
 
