@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.inference.packs import RecogniserSpec
-from core.inference.session import CPU, quiet_run
+from core.inference.session import CPU
 from core.inference.templates import TEMPLATES
 
 BATCHES = (1, 8, 16, 32, 64)
@@ -65,7 +65,7 @@ class OnnxEmbedder:
         for start, count, size in self._runs(len(crops)):
             blob = np.zeros((size, 3, self.side, self.side), dtype=np.float32)
             blob[:count] = self._blob(crops[start : start + count])
-            (output,) = self._session.run(None, {self._input: blob}, quiet_run())
+            (output,) = self._session.run(None, {self._input: blob})
             if output.shape != (size, self.dimension):
                 raise ModelError(
                     f"The recogniser gives numbers of shape {list(output.shape)}; "

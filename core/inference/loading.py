@@ -8,8 +8,8 @@ from core.inference.embedder import OnnxEmbedder
 from core.inference.install import load_graph
 from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
 from core.inference.scrfd import Scrfd
-from core.inference.session import open_session
-from core.settings import Settings
+from core.inference.session import CHAINS, open_session
+from core.settings import Device, Settings
 
 
 def load_models(pack: Pack, settings: Settings) -> FaceModels:
@@ -24,11 +24,23 @@ def load_models(pack: Pack, settings: Settings) -> FaceModels:
 
     def session(network: DetectorSpec | RecogniserSpec) -> ort.InferenceSession:
         graph = load_graph(pack, settings.models_dir, network)
-        return open_session(graph, settings.device, settings.inference_threads)
+        return open_session(
+            graph,
+            settings.device,
+            settings.inference_threads,
+            shapes_lie=network.kind in ("scrfd", "arcface"),
+        )
 
     detector: Detector
     if isinstance(pack.detector, CenterFaceSpec):
         detector = CenterFace(session(pack.detector), pack.detector)
     else:
         detector = Scrfd(session(pack.detector), pack.detector)
-    return FaceModels(detector, OnnxEmbedder(session(pack.recogniser), pack.recogniser))
+    recogniser = session(pack.recogniser)
+    embedder = OnnxEmbedder(recogniser, pack.recogniser)
+    return FaceModels(detector, embedder, _device_of(recogniser))
+
+
+def _device_of(session: ort.InferenceSession) -> Device:
+    used = session.get_providers()[0]
+    return next(device for device, chain in CHAINS.items() if chain[0][0] == used)

@@ -32,43 +32,38 @@ CHAINS: Mapping[Device, tuple[Provider, ...]] = {
     Device.TENSORRT: ((TENSORRT, {}), (CUDA, CUDA_OPTIONS), (CPU, {})),
 }
 
-ERRORS_ONLY = 3
+WARNINGS, ERRORS = 2, 3
+"""ONNX Runtime's log levels."""
 
 
-def open_session(model: bytes, device: Device, threads: int) -> ort.InferenceSession:
+def open_session(
+    model: bytes, device: Device, threads: int, *, shapes_lie: bool = False
+) -> ort.InferenceSession:
     """Load a model. Which provider it got is logged.
 
     Args:
         model: A serialised ONNX model.
         threads: Of one run on the CPU; 0 is one per core.
+        shapes_lie: Print no warnings. The exporters of SCRFD and ArcFace wrote the output shapes
+            of one input size into the graphs; the results are right at every other size, and
+            ONNX Runtime warns of each output at each run, by the session's log level.
 
     Raises:
         DeviceUnavailable: A device asked for by name is missing or does not start.
         ModelError: This is not a model, or it uses what this ONNX Runtime lacks.
     """
+    options = _options(threads, ERRORS if shapes_lie else WARNINGS)
     if device is not Device.AUTO:
-        return _start(model, device, threads)
+        return _start(model, device, options)
     if CUDA in ort.get_available_providers():
         try:
-            return _start(model, Device.CUDA, threads)
+            return _start(model, Device.CUDA, options)
         except DeviceUnavailable as error:
             log.warning("%s Going on with the CPU.", error)
-    return _start(model, Device.CPU, threads)
+    return _start(model, Device.CPU, options)
 
 
-def quiet_run() -> ort.RunOptions:
-    """Options of a run without warnings.
-
-    The exporters of SCRFD and ArcFace wrote the output shapes of one input size into the graphs,
-    and ONNX Runtime warns at every run of another size, although the results are right. Warnings
-    of the session's start stay visible.
-    """
-    options = ort.RunOptions()
-    options.log_severity_level = ERRORS_ONLY
-    return options
-
-
-def _start(model: bytes, device: Device, threads: int) -> ort.InferenceSession:
+def _start(model: bytes, device: Device, settings: ort.SessionOptions) -> ort.InferenceSession:
     chain = CHAINS[device]
     wanted = chain[0][0]
     if wanted not in ort.get_available_providers():
@@ -81,7 +76,7 @@ def _start(model: bytes, device: Device, threads: int) -> ort.InferenceSession:
         ort.preload_dlls()  # CUDA and cuDNN out of NVIDIA's wheels, where those are installed
     try:
         session = ort.InferenceSession(
-            model, _options(threads), providers=[(name, dict(options)) for name, options in chain]
+            model, settings, providers=[(name, dict(options)) for name, options in chain]
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base class but Exception
         if device is Device.CPU:
@@ -100,10 +95,11 @@ def _start(model: bytes, device: Device, threads: int) -> ort.InferenceSession:
     return session
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(threads: int, log_level: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = log_level
     # Threads that spin between two runs take the cores from decoding and from other workers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
