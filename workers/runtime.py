@@ -3,28 +3,30 @@ of workers. Made after the start, by Celery's signals; importing this loads noth
 """
 
 import logging
-import os
 import threading
-import time
 from typing import Any
 
-import redis
 from celery.concurrency.thread import TaskPool
 from celery.signals import (
     celeryd_after_setup,
+    task_postrun,
+    task_prerun,
     worker_ready,
     worker_shutdown,
     worker_shutting_down,
 )
 
-from core import search, workers_seen
+from core import search
 from core.db.pool import connect
 from core.errors import FaceSearchError
+from core.indexing import LONGEST_BATCH_LEASES
 from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services
 from core.settings import Settings
-from core.workers_seen import RENEW_S, WorkerSeen
 from workers.app import load_settings
+from workers.gate import Gate
+from workers.presence import Presence
+from workers.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -32,33 +34,6 @@ LEAST_THREADS = 2
 
 CHATTY = ("celery.app.trace", "celery.worker.strategy")
 """They log two lines for each message, and most messages here find nothing to do."""
-
-
-class Gate:
-    """Lets so many batches run at once. A ring that was turned away is not forgotten: whoever
-    leaves next is told, because the photos it rang for may have come after the last claim.
-    """
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._turned_away = False
-        self._lock = threading.Lock()
-
-    def enter(self) -> bool:
-        """Take a place; False when there is none."""
-        with self._lock:
-            if not self._free:
-                self._turned_away = True
-                return False
-            self._free -= 1
-            return True
-
-    def leave(self) -> bool:
-        """Give a place back; say whether somebody was turned away since the last who left."""
-        with self._lock:
-            self._free += 1
-            turned_away, self._turned_away = self._turned_away, False
-            return turned_away
 
 
 class Runtime:
@@ -79,7 +54,9 @@ class Runtime:
         self.services: Services = open_services(settings, connections=2 * threads + 1)
         self.pipelines = Pipelines(self.services.manifest, settings)
         self.gate = Gate(threads - 1)
-        self._presence = Presence(self.services.broker, self.pipelines, hostname)
+        # Its lease is not renewed for longer than that, either.
+        self.watch = Watch(LONGEST_BATCH_LEASES * settings.lease_s)
+        self._presence = Presence(self.services.broker, self.pipelines, self.watch, hostname)
 
     def load(self) -> None:
         """Load the pack of new collections, so that the first photo of most does not wait for it.
@@ -121,55 +98,6 @@ class Runtime:
             return
         for sentence in done:
             logger.info("index maintenance %s", sentence)
-
-
-class Presence(threading.Thread):
-    """Keeps this worker in the list of `core.workers_seen`."""
-
-    def __init__(self, broker: redis.Redis, pipelines: Pipelines, hostname: str) -> None:
-        super().__init__(name="presence", daemon=True)
-        self._broker = broker
-        self._pipelines = pipelines
-        self._hostname = hostname
-        self._started_at = time.time()
-        self._ready = False
-        self._news = threading.Event()
-        self._over = False
-
-    def ready(self) -> None:
-        """Say at once that the models are loaded."""
-        self._ready = True
-        self._news.set()
-
-    def stop(self) -> None:
-        """Leave the list soon."""
-        self._over = True
-        self._news.set()
-
-    def run(self) -> None:
-        """Announce this worker until `stop` is called."""
-        while not self._over:
-            self._tell(self._announce)
-            self._news.wait(RENEW_S)
-            self._news.clear()
-        self._tell(lambda: workers_seen.leave(self._broker, self._hostname, os.getpid()))
-
-    def _announce(self) -> None:
-        seen = WorkerSeen(
-            hostname=self._hostname,
-            pid=os.getpid(),
-            ready=self._ready,
-            spaces=tuple(self._pipelines),
-            device=self._pipelines.device,
-            started=self._started_at,
-        )
-        workers_seen.announce(self._broker, seen)
-
-    def _tell(self, what: Any) -> None:
-        try:
-            what()
-        except redis.RedisError:
-            logger.warning("the broker is away; this worker is not in the list until it is back")
 
 
 _runtime: Runtime | None = None
@@ -217,3 +145,13 @@ def _leave(**_: Any) -> None:
 def _close(**_: Any) -> None:
     if _runtime is not None:
         _runtime.close()
+
+
+@task_prerun.connect
+def _begin(task_id: str, **_: Any) -> None:
+    current().watch.begin(task_id)
+
+
+@task_postrun.connect
+def _finish(task_id: str, **_: Any) -> None:
+    current().watch.finish(task_id)

@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from workers.runtime import Gate
+from workers.gate import Gate
 
 
 def test_no_more_enter_than_there_are_places() -> None:
