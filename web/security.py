@@ -179,5 +179,5 @@ def _add_headers(response: Response) -> Response:
     policy = DATA_POLICY if problems.wants_document() else PAGE_POLICY
     headers.setdefault("Content-Security-Policy", policy)
     if request.endpoint != "static":
-        headers.setdefault("Cache-Control", "private, no-store")
+        headers["Cache-Control"] = "private, no-store"
     return response

@@ -3,13 +3,14 @@
 The reference is plain HTML: it needs no script, no other site, and works wherever the page does.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Flask, current_app, json, render_template
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup, escape
 from werkzeug.exceptions import NotFound
 
 from web import problems
@@ -17,7 +18,9 @@ from web.api import openapi
 from web.api.openapi import Document
 from web.api.routes import Routes
 
-KEPT = "facesearch-openapi"
+NOUNS_KEPT = "facesearch-nouns"
+DOCUMENT_KEPT = "facesearch-openapi"
+CODE = re.compile(r"`([^`]+)`")
 
 blueprint = Blueprint("documentation", __name__)
 
@@ -33,7 +36,7 @@ class Section:
 
 def init_app(app: Flask, nouns: Sequence[Routes]) -> None:
     """Serve the documentation of *nouns*."""
-    app.extensions[KEPT] = openapi.build(nouns)
+    app.extensions[NOUNS_KEPT] = nouns
     app.register_blueprint(blueprint)
 
 
@@ -52,7 +55,7 @@ def reference() -> ResponseReturnValue:
         sections=_sections(_document()),
         schemas=_document()["components"]["schemas"],
         type_of=type_of,
-        dump=lambda value: json.dumps(value, indent=2, sort_keys=False),
+        marked=marked,
     )
 
 
@@ -68,12 +71,16 @@ def problem(code: str) -> ResponseReturnValue:
     chosen = [kind for kind in problems.kinds() if kind.code == code]
     if not chosen:
         raise NotFound
-    return render_template("docs/problems.html", kinds=chosen, chosen=chosen[0]), HTTPStatus.OK
+    return render_template("docs/problems.html", kinds=chosen, chosen=chosen[0])
 
 
 def _document() -> Document:
-    kept: Document = current_app.extensions[KEPT]
-    return kept
+    """Build it when it is first asked for; every start would be slower otherwise."""
+    kept = current_app.extensions
+    if DOCUMENT_KEPT not in kept:
+        kept[DOCUMENT_KEPT] = openapi.build(kept[NOUNS_KEPT])
+    document: Document = kept[DOCUMENT_KEPT]
+    return document
 
 
 def _sections(api: Document) -> list[Section]:
@@ -82,6 +89,12 @@ def _sections(api: Document) -> list[Section]:
         for method, operation in methods.items():
             sections[operation["tags"][0]].operations.append((path, method.upper(), operation))
     return list(sections.values())
+
+
+def marked(text: str) -> Markup:
+    """Turn words between backticks into code, and blank lines into paragraphs."""
+    paragraphs = [CODE.sub(r"<code>\1</code>", str(escape(each))) for each in text.split("\n\n")]
+    return Markup("<br><br>".join(paragraphs))  # noqa: S704  escaped above
 
 
 def type_of(schema: Document) -> str:

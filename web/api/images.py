@@ -13,6 +13,7 @@ from web.api.models.images import (
     ImagePage,
     ImagesQuery,
     ImageWithFaces,
+    RawUploadQuery,
     ThumbnailQuery,
     Upload,
     UploadForm,
@@ -48,6 +49,7 @@ UPLOAD_HEADERS = {
 @routes.route(
     "POST",
     "/collections/<uuid:collection_id>/images",
+    query=RawUploadQuery,
     bodies={MULTIPART: UploadForm, **dict.fromkeys(PICTURE.media_types, PICTURE)},
     headers=[PREFER],
     answers={

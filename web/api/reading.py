@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask import request
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from core.errors import InvalidRequest
 from core.services import MIB
@@ -44,7 +44,10 @@ def query(model: type[Model]) -> Model:
 
 
 def multipart(model: type[Model], *files: str) -> Model:
-    """Read a multipart form; *files* are the fields that hold pictures.
+    """Read a multipart form; parameters of the address count as fields of it.
+
+    Args:
+        files: The fields that hold pictures.
 
     Raises:
         InvalidRequest: See `validated`.
@@ -52,7 +55,7 @@ def multipart(model: type[Model], *files: str) -> Model:
     """
     if request.mimetype != MULTIPART:
         raise UnsupportedMediaType(f"Send a picture, or a form as `{MULTIPART}`.")
-    given: dict[str, Any] = request.form.to_dict()
+    given: dict[str, Any] = request.args.to_dict() | request.form.to_dict()
     for name in request.files:
         given[name] = [_photo(file) for file in request.files.getlist(name)]
     for name in files:
@@ -70,10 +73,10 @@ def json_body(model: type[Model]) -> Model:
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send JSON, as `Content-Type: application/json`.")
-    request.max_content_length = LARGEST_JSON
+    limit_body(LARGEST_JSON)
     try:
         # Not json.loads: this one refuses lone surrogates and deep nesting.
-        return model.model_validate_json(request.get_data(cache=False))
+        return model.model_validate_json(_body())
     except ValidationError as error:
         raise _invalid(error) from None
 
@@ -91,13 +94,31 @@ def validated(model: type[Model], given: dict[str, Any]) -> Model:
 
 
 def raw_photo() -> Photo:
-    """Read a picture that is the whole body."""
-    return Photo(UNNAMED, request.get_data(cache=False))
+    """Read a picture that is the whole body.
+
+    Raises:
+        RequestEntityTooLarge: It is larger than the limit.
+    """
+    return Photo(UNNAMED, _body())
+
+
+def limit_body(most: int) -> None:
+    """Take at most *most* bytes of this request, or fewer if the settings say so."""
+    usual = request.max_content_length
+    request.max_content_length = most if usual is None else min(most, usual)
 
 
 def is_raw_photo() -> bool:
     """Say whether the body calls itself a picture, or just bytes."""
     return request.mimetype.startswith("image/") or request.mimetype == "application/octet-stream"
+
+
+def _body() -> bytes:
+    data = request.get_data(cache=False)
+    # Werkzeug cuts a body of unannounced length at the limit, and says nothing.
+    if request.content_length is None and len(data) == request.max_content_length:
+        raise RequestEntityTooLarge
+    return data
 
 
 def _photo(file: FileStorage) -> Photo:

@@ -99,6 +99,7 @@ class Routes:
         *,
         status: HTTPStatus = HTTPStatus.OK,
         answers: Mapping[HTTPStatus, Answer] | None = None,
+        query: type[BaseModel] | None = None,
         bodies: Mapping[str, type[BaseModel] | Binary] | None = None,
         headers: Sequence[Header] = (),
         problems: Sequence[type[FaceSearchError]] = (),
@@ -109,12 +110,13 @@ class Routes:
         Args:
             status: Of the answer when the view returns a model.
             answers: Documents a view that returns whole responses.
+            query: Documents the parameters of a view that reads them itself.
             bodies: Documents a view that reads the body itself.
         """
 
         def register(view: View) -> View:
             hints = get_type_hints(view)
-            query, body = hints.get("query"), hints.get("body")
+            taken, body = hints.get("query"), hints.get("body")
             summary, _, description = cleandoc(view.__doc__ or "").partition("\n")
             self.operations.append(
                 Operation(
@@ -124,7 +126,7 @@ class Routes:
                     tag=self.name,
                     summary=summary.rstrip("."),
                     description=description.strip(),
-                    query=query,
+                    query=query or taken,
                     bodies=bodies or ({"application/json": body} if body else {}),
                     headers=headers,
                     answers=answers or _usual(status, hints["return"]),
@@ -132,7 +134,7 @@ class Routes:
                     public=public,
                 )
             )
-            served = _served(view, query, body, status)
+            served = _served(view, taken, body, status)
             self.blueprint.add_url_rule(rule, view.__name__, served, methods=[method])
             return view
 
@@ -161,7 +163,9 @@ def _served(
         if isinstance(answer, Response):
             return answer
         if answer is None:
-            return Response(status=HTTPStatus.NO_CONTENT)
+            response = Response(status=HTTPStatus.NO_CONTENT)
+            del response.headers["Content-Type"]
+            return response
         return json_reply(answer, status)
 
     return serve

@@ -10,11 +10,13 @@ from werkzeug.exceptions import UnsupportedMediaType
 from core import collections, errors, search
 from core.db.collections import Collection
 from core.search import Found, FoundPhoto
+from core.services import MIB
 from web.api import reading
 from web.api.images import IMAGE_PROBLEMS
 from web.api.models.search import (
     LARGEST,
     FaceResult,
+    NoQuery,
     QueryEcho,
     QueryFace,
     QueryImage,
@@ -29,12 +31,16 @@ from web.services import doorbell, services
 
 routes = Routes("search", "Finding the same person in other photos.")
 
+FIELDS_BYTES = MIB
+"""For the fields of a form beside the photo."""
+
 TIMING = {"Server-Timing": "What the time went into, in milliseconds."}
 
 
 @routes.route(
     "POST",
     "/collections/<uuid:collection_id>/search",
+    query=SearchOptions,
     bodies={
         MULTIPART: SearchForm,
         "application/json": StoredSearch,
@@ -57,11 +63,12 @@ TIMING = {"Server-Timing": "What the time went into, in milliseconds."}
 def search_collection(collection_id: UUID) -> Response:
     """Find the faces of a collection that look like a photo, a stored face, a person or a vector.
 
-    A photo comes as a multipart form, or as the whole body with the options as parameters. Every
-    face in it is searched, and the answer says what happened to each. The photo is not kept. A
-    photo without a face is no error: `results` is empty and `reason` says why.
+    A photo comes as a multipart form or as the whole body; then the options may be parameters.
+    Every face in it is searched, and the answer says what happened to each. The photo is not kept.
+    A photo without a face is no error: `results` is empty and `reason` says why.
     """
     began = time.monotonic()
+    reading.limit_body(services().settings.max_photo_mib * MIB + FIELDS_BYTES)
     if reading.is_raw_photo():
         options, photo = reading.query(SearchOptions), reading.raw_photo()
         return _by_photo(_collection(collection_id), photo, options, began)
@@ -69,6 +76,7 @@ def search_collection(collection_id: UUID) -> Response:
         form = reading.multipart(SearchForm, "photo")
         return _by_photo(_collection(collection_id), form.picture, form, began)
     if request.mimetype == "application/json":
+        reading.query(NoQuery)
         wanted = reading.json_body(StoredSearch)
         return _by_stored(_collection(collection_id), wanted, began)
     raise UnsupportedMediaType("Send a picture, a multipart form with a photo, or JSON.")

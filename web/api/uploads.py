@@ -30,7 +30,7 @@ def read_uploads() -> list[intake.Upload]:
         query = reading.query(RawUploadQuery)
         photo = reading.raw_photo()
         key = reading.clean_key(query.filename or photo.key)
-        return [intake.Upload(key, photo.data)]
+        return [intake.Upload(key, photo.data, query.external_id)]
     form = reading.multipart(UploadForm, "photos", "photo")
     photos = form.all_photos
     most = services().settings.max_photos_per_request

@@ -19,6 +19,7 @@ from web.api.models.common import (
     PageQuery,
     Query,
     Threshold,
+    kept,
 )
 
 
@@ -40,10 +41,10 @@ class NewCollection(Body):
 class CollectionChange(Change):
     """What to change of a collection; what is left out stays."""
 
-    name: Name = Field("")
-    external_id: ExternalId | None = Field(None, description="Null removes it.")
-    metadata: Metadata = Field({}, description="Replaces all of it.")
-    threshold: Threshold = Field(0, description="Counts from the next search on.")
+    name: Name = kept()
+    external_id: ExternalId | None = kept("Null removes it.")
+    metadata: Metadata = kept("Replaces all of it.")
+    threshold: Threshold = kept("Counts from the next search on.")
 
 
 class CollectionsQuery(PageQuery):

@@ -50,6 +50,14 @@ class Change(Body):
         return given
 
 
+def kept(description: str | None = None) -> Any:
+    """Return the field of a `Change` that may be left out, but is never null."""
+    # The default is never seen: `changes` returns what was given.
+    return Field(
+        None, description=description, json_schema_extra=lambda schema: schema.pop("default")
+    )
+
+
 class Query(BaseModel):
     """Parameters or a form: texts that are read as what they should be."""
 

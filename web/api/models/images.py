@@ -48,9 +48,12 @@ class UploadForm(Query):
 
 
 class RawUploadQuery(Query):
-    """For a picture that is the whole body."""
+    """What a form would say of a picture that is the whole body."""
 
-    filename: Text | None = Field(None, description="A name for it.")
+    filename: Text | None = Field(
+        None, description="Name of a picture that is the whole body; forms bring their own."
+    )
+    external_id: ExternalId | None = Field(None, description="Of a picture that is the whole body.")
 
 
 class ImagesQuery(PageQuery):

@@ -17,6 +17,7 @@ from web.api.models.common import (
     Page,
     PageQuery,
     Text,
+    kept,
 )
 from web.api.models.faces import crop_url
 
@@ -39,9 +40,9 @@ class NewPerson(Body):
 class PersonChange(Change):
     """What to change of a person; what is left out stays."""
 
-    name: Name = Field("")
-    external_id: ExternalId | None = Field(None, description="Null removes it.")
-    metadata: Metadata = Field({}, description="Replaces all of it.")
+    name: Name = kept()
+    external_id: ExternalId | None = kept("Null removes it.")
+    metadata: Metadata = kept("Replaces all of it.")
 
 
 class Assignment(Body):

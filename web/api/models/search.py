@@ -105,6 +105,10 @@ class Subject(Body):
         return self
 
 
+class NoQuery(Query):
+    """No parameters: in a JSON search the options are members."""
+
+
 class StoredSearch(Body):
     """A search without a photo."""
 
