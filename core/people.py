@@ -115,6 +115,8 @@ def delete(conn: Connection, person_id: UUID, *, actor: str) -> None:
         if person is None:
             return
         collection_rows.hold(conn, [person.collection_id])
+        # Or a face assigned at this moment would become unnamed without an event.
+        rows.lock(conn, person_id)
         _move(conn, person.collection_id, rows.faces_of(conn, person_id), None, actor)
         rows.delete(conn, person_id)
 
@@ -129,6 +131,8 @@ def assign(conn: Connection, person_id: UUID, face_ids: Sequence[UUID], *, actor
     with conn.transaction():
         person = get(conn, person_id)
         collection_rows.hold(conn, [person.collection_id])
+        if not rows.hold(conn, person_id):
+            raise PersonNotFound(person_id)
         for face_id in face_ids:
             _require_in(conn, face_id, person.collection_id)
         _move(conn, person.collection_id, face_ids, person_id, actor)

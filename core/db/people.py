@@ -110,6 +110,16 @@ def update(
     return execute(conn, SQL["update"], params) == 1
 
 
+def hold(conn: Connection, person_id: UUID) -> bool:
+    """Keep a person from being deleted until the transaction ends; False when there is none."""
+    return fetch_value(conn, SQL["hold"], {"id": person_id}) is not None
+
+
+def lock(conn: Connection, person_id: UUID) -> bool:
+    """Wait for everybody who holds a person, and keep others out; False when there is none."""
+    return fetch_value(conn, SQL["lock"], {"id": person_id}) is not None
+
+
 def delete(conn: Connection, person_id: UUID) -> bool:
     """Delete a person (faces stay, unnamed); False when there is no such row."""
     return execute(conn, SQL["delete"], {"id": person_id}) == 1

@@ -160,3 +160,20 @@ def test_a_person_without_faces_has_no_centroid(conn: Connection, make: Any) -> 
     assert person is not None
 
     assert people.centroid(conn, person) is None
+
+
+def test_a_held_person_is_not_locked_by_others_until_they_are_let_go(
+    fresh_database: Any, connect: Any
+) -> None:
+    url = fresh_database()
+    with connect(url) as setup:
+        made = setup.make.person(setup.make.collection())
+    with connect(url) as holder, connect(url) as other:
+        assert people.hold(holder.conn, made)
+        assert people.hold(other.conn, made)
+        assert not people.hold(other.conn, NOBODY)
+        assert not people.lock(other.conn, NOBODY)
+        other.conn.execute("SET LOCAL lock_timeout = '50ms'")
+
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            people.lock(other.conn, made)

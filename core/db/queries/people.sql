@@ -36,6 +36,12 @@ UPDATE people
        updated_at = now()
  WHERE id = %(id)s;
 
+-- name: hold
+SELECT 1 FROM people WHERE id = %(id)s FOR KEY SHARE;
+
+-- name: lock
+SELECT 1 FROM people WHERE id = %(id)s FOR UPDATE;
+
 -- name: delete
 DELETE FROM people WHERE id = %(id)s;
 

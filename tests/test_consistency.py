@@ -1,0 +1,200 @@
+"""Random work, alone and by many at once: the counters, the rows and the files always agree."""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core import collections, gallery, indexing, people
+from core.blobs import Kind
+from core.db.collections import Collection
+from core.errors import CollectionNotFound, FaceNotFound, PersonNotFound
+from core.intake import Upload, accept
+from core.services import Services
+
+Photo = Callable[[int], bytes]
+GONE = (CollectionNotFound, FaceNotFound, PersonNotFound)
+"""What somebody may meet when somebody else deleted it a moment ago."""
+
+
+class Somebody:
+    """Does one random thing after another, to whatever is there."""
+
+    def __init__(
+        self, services: Services, doorbell: Any, pipeline: Any, photo: Photo, seed: int
+    ) -> None:
+        self.services = services
+        self.doorbell = doorbell
+        self.pipeline = pipeline
+        self.photo = photo
+        self.random = random.Random(seed)  # noqa: S311
+        self.space_id = services.manifest.pack("open").space.id
+
+    def do(self, times: int) -> None:
+        deeds = [self.upload] * 4 + [self.index] * 5 + [self.sweep] * 2
+        deeds += [self.delete_image, self.delete_face, self.name, self.name, self.unname]
+        deeds += [self.delete_person, self.fall_silent, self.replace_collection]
+        for _ in range(times):
+            try:
+                self.random.choice(deeds)()
+            except GONE:
+                continue
+
+    def pick(self, table: str) -> list[UUID]:
+        """Up to three rows that are there now."""
+        with self.services.pool.connection() as conn:
+            rows = conn.execute(f"SELECT id FROM {table} ORDER BY id").fetchall()  # noqa: S608
+        ids = [row[0] for row in rows]
+        return self.random.sample(ids, min(len(ids), 3))
+
+    def upload(self) -> None:
+        photos = [self.photo(self.random.randrange(30)) for _ in range(self.random.randrange(1, 6))]
+        for collection_id in self.pick("collections")[:1]:
+            uploads = [Upload(f"{n}.png", data) for n, data in enumerate(photos)]
+            accept(self.services, self.doorbell, collection_id, uploads)
+
+    def index(self) -> None:
+        try:
+            indexing.index_batch(self.services, {self.space_id: self.pipeline})
+        except RuntimeError:
+            return  # a poisoned photo was in the batch
+
+    def sweep(self) -> None:
+        indexing.sweep(self.services)
+
+    def fall_silent(self) -> None:
+        with self.services.pool.connection() as conn:
+            conn.execute(
+                "UPDATE items SET lease_until = now() - interval '1 s' WHERE state = 'running'"
+            )
+
+    def delete_image(self) -> None:
+        for image_id in self.pick("images")[:1]:
+            gallery.delete_image(self.services.pool, self.services.blobs, image_id)
+
+    def delete_face(self) -> None:
+        for face_id in self.pick("faces")[:1]:
+            gallery.delete_face(self.services.pool, self.services.blobs, face_id)
+
+    def name(self) -> None:
+        for face_id in self.pick("faces"):
+            with self.services.pool.connection() as conn:
+                collection_id = gallery.face(conn, face_id).collection_id
+                known = people.page(conn, collection_id, limit=3)
+                if known and self.random.random() < 0.6:
+                    people.assign(conn, self.random.choice(known).id, [face_id], actor="test")
+                else:
+                    people.create(
+                        conn, collection_id, name="somebody", face_ids=[face_id], actor="test"
+                    )
+
+    def unname(self) -> None:
+        faces = self.pick("faces")
+        for person_id in self.pick("people")[:1]:
+            with self.services.pool.connection() as conn:
+                people.unassign(conn, person_id, faces, actor="test")
+
+    def delete_person(self) -> None:
+        for person_id in self.pick("people")[:1]:
+            with self.services.pool.connection() as conn:
+                people.delete(conn, person_id, actor="test")
+
+    def replace_collection(self) -> None:
+        if self.random.random() < 0.7:
+            return
+        for collection_id in self.pick("collections")[:1]:
+            collections.delete(
+                self.services.pool, self.services.blobs, collection_id, confirm=str(collection_id)
+            )
+        with self.services.pool.connection() as conn:
+            pack = self.services.manifest.pack("open")
+            name = f"collection {self.random.random()}"
+            collections.create(conn, pack, name=name)
+
+
+@pytest.fixture
+def somebody(
+    services: Services, collection: Collection, doorbell: Any, fake_pipeline: Any, photo: Photo
+) -> Callable[[int], Somebody]:
+    fake_pipeline.faces = 2
+    fake_pipeline.refuse = {photo(3)}
+    fake_pipeline.poison = {photo(4)}
+    return lambda seed: Somebody(services, doorbell, fake_pipeline, photo, seed)
+
+
+def finish(services: Services, somebody: Somebody) -> None:
+    """Let the queue run empty."""
+    somebody.fall_silent()
+    while indexing.work_waits(services, [somebody.space_id]):
+        somebody.index()
+    somebody.sweep()
+
+
+def assert_all_agrees(services: Services) -> None:
+    with services.pool.connection() as conn:
+
+        def ids(query: str) -> set[str]:
+            return {str(row[0]) for row in conn.execute(query)}  # type: ignore[call-overload]
+
+        assert not ids(
+            """
+            SELECT c.id FROM collections AS c
+             WHERE c.image_count <> (SELECT count(*) FROM images WHERE collection_id = c.id)
+                OR c.face_count <> (SELECT count(*) FROM faces WHERE collection_id = c.id)
+            """
+        )
+        assert not ids(
+            """
+            SELECT i.id FROM images AS i
+             WHERE i.face_count <> (SELECT count(*) FROM faces WHERE image_id = i.id)
+                OR i.state = 'waiting'
+            """
+        )
+        assert not ids("SELECT id FROM items WHERE state IN ('waiting', 'running')")
+        # Who a face belongs to can be told from the events alone.
+        assert not ids(
+            """
+            SELECT f.id FROM faces AS f
+             WHERE f.person_id IS DISTINCT FROM (SELECT e.person_id FROM assignment_events AS e
+                                                  WHERE e.face_id = f.id ORDER BY e.id DESC LIMIT 1)
+            """
+        )
+        images = ids("SELECT encode(sha256, 'hex') FROM images")
+        indexed = ids("SELECT encode(sha256, 'hex') FROM images WHERE state = 'indexed'")
+        faces = ids("SELECT replace(id::text, '-', '') FROM faces")
+    assert files(services, Kind.PHOTO) == images
+    assert indexed <= files(services, Kind.PREVIEW) == files(services, Kind.THUMBNAIL) <= images
+    assert files(services, Kind.CROP) == faces
+
+
+def files(services: Services, kind: Kind) -> set[str]:
+    root = services.settings.data_dir / "blobs" / kind.value
+    return {path.name for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_everything_agrees_after_random_work(
+    services: Services, somebody: Callable[[int], Somebody], seed: int
+) -> None:
+    one = somebody(seed)
+
+    one.do(120)
+
+    finish(services, one)
+    assert_all_agrees(services)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_everything_agrees_after_random_work_of_many_at_once(
+    services: Services, somebody: Callable[[int], Somebody], seed: int
+) -> None:
+    them = [somebody(seed * 100 + number) for number in range(5)]
+
+    with ThreadPoolExecutor(len(them)) as pool:
+        list(pool.map(lambda one: one.do(50), them))
+
+    finish(services, them[0])
+    assert_all_agrees(services)
