@@ -25,7 +25,7 @@ from core.db.faces import NewFace
 from core.db.jobs import Claimed
 from core.db.pool import Connection, Pool
 from core.errors import BadImage, BlobMissing
-from core.pipeline import AnalysedPhoto, encode_crop
+from core.pipeline import AnalysedPhoto, SkippedFace, encode_crop
 from core.services import Services
 
 logger = logging.getLogger(__name__)
@@ -168,6 +168,7 @@ def _finish(conn: Connection, outcome: _Outcome, waiting: set[UUID]) -> None:
             reason=reason,
             detail=detail,
             face_count=len(result.faces),
+            skipped_faces=[_skipped(each) for each in result.skipped],
             width=result.header.width,
             height=result.header.height,
         )

@@ -15,7 +15,8 @@ from core.pipeline import Pipeline
 from core.settings import Settings
 
 MOST_DECODERS = 8
-"""Each may hold a photo of the largest size allowed: 300 MB at 100 million pixels."""
+"""Each may hold a photo of the largest size allowed: at 100 million pixels about 700 MB, for a
+moment (four bytes a pixel in Pillow, and the array made from them)."""
 
 logger = logging.getLogger(__name__)
 

@@ -338,6 +338,7 @@ CREATE TABLE public.images (
     reason text,
     detail text,
     face_count integer DEFAULT 0 NOT NULL,
+    skipped_faces jsonb DEFAULT '[]'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
     CONSTRAINT images_sha256_check CHECK ((length(sha256) = 32)),

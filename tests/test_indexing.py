@@ -138,6 +138,21 @@ def test_a_photo_whose_faces_are_all_unusable_says_which_and_why(
     assert image.detail == "Faces that were found and not indexed: bad_landmarks (2)."
 
 
+def test_faces_left_out_beside_others_are_written_down_with_their_reason(
+    queue: Queue, fake_pipeline: Any, photo: Photo
+) -> None:
+    fake_pipeline.skipped = 1
+    [image_id] = queue.put(photo(1))
+
+    queue.run(fake_pipeline)
+
+    image = queue.image(image_id)
+    assert (image.face_count, image.reason) == (1, None)
+    assert image.skipped_faces == [
+        {"box": [1.0, 0.0, 5.0, 4.0], "score": 0.9, "reason": "bad_landmarks"}
+    ]
+
+
 def test_a_damaged_photo_is_rejected_with_its_reason_and_its_neighbours_are_indexed(
     queue: Queue, fake_pipeline: Any, photo: Photo
 ) -> None:

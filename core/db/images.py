@@ -25,6 +25,8 @@ class Image:
         state: ``waiting``, ``indexed``, ``rejected`` or ``dead``.
         reason: Code why it was rejected or is dead, or ``no_face_found`` of an indexed one.
         detail: One sentence about the reason.
+        skipped_faces: Faces that were found and cannot be searched: box (as of a face), score and
+            reason of each.
     """
 
     id: UUID
@@ -41,6 +43,7 @@ class Image:
     reason: str | None
     detail: str | None
     face_count: int
+    skipped_faces: list[dict[str, Any]]
     created_at: datetime
     finished_at: datetime | None
 
@@ -151,6 +154,7 @@ def finish(
     reason: str | None = None,
     detail: str | None = None,
     face_count: int = 0,
+    skipped_faces: Sequence[Mapping[str, Any]] = (),
     width: int | None = None,
     height: int | None = None,
 ) -> None:
@@ -161,6 +165,7 @@ def finish(
         "reason": reason,
         "detail": detail,
         "face_count": face_count,
+        "skipped_faces": Jsonb([dict(face) for face in skipped_faces]),
         "width": width,
         "height": height,
     }

@@ -76,6 +76,8 @@ CREATE TABLE images (
     reason        text,
     detail        text,
     face_count    integer NOT NULL DEFAULT 0,
+    -- Faces that were found and cannot be searched: box, score and reason of each.
+    skipped_faces jsonb NOT NULL DEFAULT '[]',
     created_at    timestamptz NOT NULL DEFAULT now(),
     finished_at   timestamptz,
     UNIQUE (collection_id, sha256),

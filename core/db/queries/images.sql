@@ -13,24 +13,24 @@ RETURNING id;
 
 -- name: get
 SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, created_at, finished_at
+       state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images WHERE id = %(id)s;
 
 -- name: by_bytes
 SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, created_at, finished_at
+       state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images WHERE collection_id = %(collection_id)s AND sha256 = %(sha256)s
    FOR UPDATE;
 
 -- name: many
 SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, created_at, finished_at
+       state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images WHERE id = ANY(%(ids)s);
 
 -- name: page
 -- Newest first: a photo just added is seen at once, and keys keep a page stable.
 SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, created_at, finished_at
+       state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images
  WHERE collection_id = %(collection_id)s
    AND (%(after)s::uuid IS NULL OR id < %(after)s)
@@ -49,6 +49,7 @@ SELECT 1 FROM images WHERE id = %(id)s FOR UPDATE;
 -- name: finish
 UPDATE images
    SET state = %(state)s, reason = %(reason)s, detail = %(detail)s, face_count = %(face_count)s,
+       skipped_faces = %(skipped_faces)s,
        width = coalesce(%(width)s, width), height = coalesce(%(height)s, height),
        finished_at = now()
  WHERE id = %(id)s;
