@@ -91,8 +91,10 @@ $(VENV)/.dev-$(FLAVOUR): $(DEV) $(PACKAGE) $(VENV)/.made
 browser: $(VENV)/.dev-$(FLAVOUR)
 	@if $(BIN)/python tests/browser/chromium.py; then exit; fi; \
 	echo "Installing Chromium for the browser tests."; \
-	if [ "$$(id -u)" = 0 ] && apt-get install --yes -qq --no-install-recommends chromium \
-		>/dev/null 2>&1; then exit; fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	if [ "$$(id -u)" = 0 ] && { apt-get update -qq \
+		&& apt-get install --yes -qq --no-install-recommends chromium; } >/dev/null 2>&1; \
+	then exit; fi; \
 	$(BIN)/python -m playwright install chromium >/dev/null 2>&1 \
 	|| echo "No Chromium can be had; the browser tests are skipped." >&2
 

@@ -148,7 +148,7 @@ def require_running(child: Child) -> None:
 
 
 def _failure(child: Child, what: str) -> str:
-    words = child.last_words()
+    words = child.last_words().rstrip(".")
     return f"{child.command.name} {what}: {words or 'it said nothing'} (see {child.log})."
 
 

@@ -82,11 +82,18 @@ def forget(data_dir: Path) -> None:
 
 
 def read(data_dir: Path) -> State | None:
-    """Return what the last start left, running or not; None when there is nothing."""
+    """Return what the last start left, running or not; None when there is nothing.
+
+    Raises:
+        SetupError: It is somebody else's.
+    """
+    file = run_folder(data_dir) / "state.json"
     try:
-        found: dict[str, Any] = json.loads((run_folder(data_dir) / "state.json").read_text())
+        found: dict[str, Any] = json.loads(file.read_text())
         children = {name: Running(**child) for name, child in found.pop("children").items()}
         return State(supervisor=Running(**found.pop("supervisor")), children=children, **found)
+    except PermissionError as error:
+        raise SetupError(f"{data_dir} belongs to another user, who alone can use it.") from error
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

@@ -116,7 +116,9 @@ def _signals_stop(supervisor: Supervisor) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         supervisor.stop()
 
-    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    caught = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup asks to outlive the terminal
+        caught.append(signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in caught}
     try:
         yield
