@@ -191,6 +191,11 @@ def _not_indexed(photo: AnalysedPhoto) -> tuple[str | None, str | None]:
     return None if photo.faces else "no_usable_face", detail
 
 
+def _skipped(skipped: SkippedFace) -> dict[str, Any]:
+    box = [float(side) for side in skipped.face.box]
+    return {"box": box, "score": float(skipped.face.score), "reason": skipped.reason}
+
+
 def _clean_up(
     services: Services,
     outcomes: Sequence[_Outcome],
