@@ -1,14 +1,19 @@
 """Finds the Chromium of this machine. As a program: exit code 0 when there is one."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
+CHOSEN = "FACESEARCH_TEST_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def find() -> Path | None:
-    """Return a browser of the machine, else one that Playwright downloaded, else None."""
+    """Return the browser that the environment names, one of the machine, or Playwright's own."""
+    chosen = os.environ.get(CHOSEN)
+    if chosen:
+        return Path(chosen)
     for name in NAMES:
         found = shutil.which(name)
         # Ubuntu's package is a script that asks to install a snap.

@@ -18,14 +18,11 @@ function measure(svg) {
   svg.classList.add("has-unit");
 }
 
-// Mark everything that belongs to one face, and nothing else. SVG draws in order: the chosen
-// outline goes last, so that no neighbour covers it.
+// Mark everything that belongs to one face, and nothing else.
 export function choose(root, face) {
   for (const part of root.querySelectorAll("[data-face]")) {
     const chosen = part.dataset.face === face;
     part.classList.toggle("is-chosen", chosen);
     if (part.matches("a")) part.toggleAttribute("aria-current", chosen);
   }
-  const outline = root.querySelector(".outline.is-chosen");
-  if (outline && outline !== document.activeElement) outline.parentNode.append(outline);
 }

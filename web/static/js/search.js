@@ -18,9 +18,8 @@ if (search) {
     if (photo) find(photo);
     else tell("Choose a photo first", "Drop one here, paste it, or pick a file.");
   });
-  for (const input of form.querySelectorAll("input[type=file]")) {
-    input.addEventListener("change", () => take(input.files));
-  }
+  const inputs = form.querySelectorAll("input[type=file]");
+  inputs.forEach((input) => input.addEventListener("change", () => takeChosen(input)));
   form.elements.collection.addEventListener("change", changeCollection);
   form.elements.threshold.addEventListener("change", () => photo && find(photo));
   listenForDrops();
@@ -29,6 +28,12 @@ if (search) {
   results.addEventListener("click", click);
   addEventListener("popstate", restore);
   restore();
+  inputs.forEach(takeChosen); // what was chosen before this ran
+}
+
+function takeChosen(input) {
+  take(input.files);
+  input.value = ""; // the same file can be chosen again
 }
 
 function take(files) {

@@ -31,10 +31,8 @@ let polling = false;
 
 if (section) {
   for (const input of form.querySelectorAll("input[type=file]")) {
-    input.addEventListener("change", () => {
-      add([...input.files].map((file) => [file, file.webkitRelativePath || file.name]));
-      input.value = "";
-    });
+    input.addEventListener("change", () => addChosen(input));
+    addChosen(input); // what was chosen before this ran
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   part("retry").addEventListener("click", retry);
@@ -62,9 +60,16 @@ function listenForDrops() {
     event.preventDefault();
     over(0);
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
-    const found = await Promise.all(entries.filter(Boolean).map((entry) => walk(entry, "")));
-    add(found.flat());
+    const files = [...event.dataTransfer.files].map((file) => [file, file.name]);
+    if (!entries.every(Boolean)) return add(files); // not all are on a disk
+    const found = await Promise.all(entries.map((entry) => walk(entry, "")));
+    return add(found.flat());
   });
+}
+
+function addChosen(input) {
+  add([...input.files].map((file) => [file, file.webkitRelativePath || file.name]));
+  input.value = "";
 }
 
 // The files of a dropped file or folder, with their paths.
