@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -35,7 +34,7 @@ class FaceSearchGroup(click.Group):
 
     def __init__(self, *args: Any, lazy: Mapping[str, Lazy] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.lazy = {name: each for name, each in (lazy or {}).items() if find_spec(each.module)}
+        self.lazy = lazy or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order they were written down."""
