@@ -1,6 +1,8 @@
 """What the detectors share: fitting a photo into the input, and dropping boxes found twice."""
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -10,6 +12,10 @@ from core.faces import DetectedFace, Pixels
 
 STRIDE = 32
 """The detectors halve their input five times, so that its sides are multiples of this."""
+
+
+PART = 0.8
+"""Share of its area inside a better box from which a box is a part of that face."""
 
 
 def round_up(pixels: int) -> int:
@@ -55,13 +61,55 @@ def suppress(
     return kept
 
 
-def faces(
-    boxes: NDArray[np.float32], landmarks: NDArray[np.float32], scores: NDArray[np.float32]
-) -> list[DetectedFace]:
-    """Bundle ``(n, 4)`` boxes, ``(n, 5, 2)`` landmarks and ``(n,)`` scores."""
+class Candidates(NamedTuple):
+    """What one run found, in pixels of the image.
+
+    Attributes:
+        boxes: ``(n, 4)``: left, top, right, bottom.
+        points: ``(n, 5, 2)``.
+        scores: ``(n,)``.
+    """
+
+    boxes: NDArray[np.float32]
+    points: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+def passes(sides: Sequence[int], longest: int) -> list[int]:
+    """Choose the runs for a photo: the sides up to the first that need not shrink it.
+
+    A larger one would see nothing more in a photo of this longer side.
+    """
+    return [side for side, last in zip(sides, (0, *sides), strict=False) if last < longest]
+
+
+def merged(runs: Sequence[Candidates], overlap: float, *, extra: float = 0) -> list[DetectedFace]:
+    """Bundle the candidates of all runs, the coarsest first, into faces, best score first.
+
+    A coarser run only adds what the finer ones did not find: it knows the landmarks less well.
+    """
+    found = Candidates(*(np.concatenate(part) for part in zip(*runs, strict=True)))
+    fineness = np.repeat(np.arange(len(runs)), [len(run.scores) for run in runs])
+    kept = suppress(found.boxes, fineness + found.scores, overlap, extra=extra)
+    kept.sort(key=lambda index: -found.scores[index])
     return [
-        DetectedFace(
-            (float(box[0]), float(box[1]), float(box[2]), float(box[3])), points, float(score)
-        )
-        for box, points, score in zip(boxes, landmarks, scores, strict=True)
+        DetectedFace(tuple(map(float, found.boxes[i])), found.points[i], float(found.scores[i]))  # type: ignore[arg-type]
+        for i in whole(found.boxes, kept)
     ]
+
+
+def whole(boxes: NDArray[np.float32], ranked: Sequence[int]) -> list[int]:
+    """Drop boxes that lie almost wholly in one ranked before: an eye of a close-up, say.
+
+    Where one face covers another so far, the other's landmarks are guesses anyway.
+    """
+    kept: list[int] = []
+    for index in ranked:
+        left, top, right, bottom = boxes[index]
+        better = boxes[kept]
+        width = np.minimum(right, better[:, 2]) - np.maximum(left, better[:, 0])
+        height = np.minimum(bottom, better[:, 3]) - np.maximum(top, better[:, 1])
+        inside = np.maximum(0, width) * np.maximum(0, height)
+        if not (inside > PART * (right - left) * (bottom - top)).any():
+            kept.append(index)
+    return kept

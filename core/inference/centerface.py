@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from core.faces import DetectedFace, Pixels
 from core.inference import boxes
+from core.inference.boxes import Candidates
 from core.inference.packs import CenterFaceSpec
 
 CELL = 4
@@ -27,8 +28,12 @@ class CenterFace:
         return [self._detect(image) for image in images]
 
     def _detect(self, image: Pixels) -> list[DetectedFace]:
+        sides = boxes.passes(self._spec.sides, max(image.shape[:2]))
+        return boxes.merged([self._run(image, side) for side in sides], self._spec.nms)
+
+    def _run(self, image: Pixels, longest: int) -> Candidates:
         height, width = image.shape[:2]
-        scale = min(1.0, self._spec.longest_side / max(height, width))
+        scale = min(1.0, longest / max(height, width))
         inner = max(1, round(height * scale)), max(1, round(width * scale))
         canvas = boxes.padded(boxes.resized(image, *inner), *map(boxes.round_up, inner))
         blob = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32)
@@ -36,10 +41,7 @@ class CenterFace:
         found, points, scores = _decode(heat, size, offset, marks, self._spec.threshold)
         # Each axis by its own factor: rounding makes them differ where a side is a few pixels.
         back = np.array([width / inner[1], height / inner[0]], dtype=np.float32)
-        found *= np.tile(back, 2)
-        points *= back
-        kept = boxes.suppress(found, scores, self._spec.nms)
-        return boxes.faces(found[kept], points[kept], scores[kept])
+        return Candidates(found * np.tile(back, 2), points * back, scores)
 
 
 def _decode(
@@ -48,8 +50,8 @@ def _decode(
     offset: NDArray[np.float32],
     landmarks: NDArray[np.float32],
     threshold: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return boxes ``(n, 4)``, points ``(n, 5, 2)`` and scores in pixels of the input.
+) -> Candidates:
+    """Return what the maps hold, in pixels of the input.
 
     Args:
         heat: ``(1, rows, columns)``; the other maps have 2, 2 and 10 channels. In each pair of
@@ -63,7 +65,7 @@ def _decode(
     found = np.stack([left, top, left + width, top + height], axis=1)
     pairs = landmarks[:, rows, columns].reshape(5, 2, -1)
     points = np.stack([pairs[:, 1] * width + left, pairs[:, 0] * height + top], axis=-1)
-    return (
+    return Candidates(
         found.astype(np.float32),
         points.transpose(1, 0, 2).astype(np.float32),
         heat[0, rows, columns],

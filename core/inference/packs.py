@@ -69,6 +69,7 @@ FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{
 Url: TypeAlias = Annotated[str, AfterValidator(_safe_address)]
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Side: TypeAlias = Annotated[int, Field(ge=32, le=8192, multiple_of=32)]
+Sides: TypeAlias = Annotated[tuple[Side, ...], Field(min_length=1), AfterValidator(_ascending)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
@@ -162,7 +163,7 @@ class ScrfdSpec:
 
     kind: Literal["scrfd"]
     file: FileName
-    sides: Annotated[tuple[Side, ...], Field(min_length=1), AfterValidator(_ascending)] = (320, 640)
+    sides: Sides = (320, 640)
     threshold: Fraction = 0.5
     nms: Fraction = 0.4
 
@@ -177,14 +178,15 @@ class CenterFaceSpec:
     """The CenterFace detector.
 
     Attributes:
-        longest_side: A photo is scaled down until its longer side is at most this.
+        sides: Longer side of the photo in each pass, ascending; it is shrunk to that, never
+            enlarged. The coarse pass finds the faces that fill the photo.
         nms: Overlap above which the weaker of two boxes is dropped.
     """
 
     kind: Literal["centerface"]
     file: FileName
-    longest_side: Side
-    threshold: Fraction = 0.35
+    sides: Sides = (640, 1280)
+    threshold: Fraction = 0.5
     nms: Fraction = 0.3
 
     @property

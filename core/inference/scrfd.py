@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from core.faces import DetectedFace, Pixels
 from core.inference import boxes
+from core.inference.boxes import Candidates
 from core.inference.packs import ScrfdSpec
 
 STRIDES = (8, 16, 32)
@@ -41,50 +42,33 @@ class Scrfd:
 
     def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
         """Return the faces of each image, best score first, in pixels of that image."""
-        return [self.detect_at(image, self._passes(max(image.shape[:2]))) for image in images]
-
-    def detect_at(self, image: Pixels, sides: Sequence[int]) -> list[DetectedFace]:
-        """Detect with these sides of the square input, ascending multiples of 32, in one run each.
-
-        A coarser run only adds what the finer ones did not find: it knows the landmarks less well.
-        """
-        runs = [self._candidates(image, side) for side in sides]
-        found, points, scores = (np.concatenate(part) for part in zip(*runs, strict=True))
-        fineness = np.repeat(np.arange(len(runs)), [len(run[2]) for run in runs])
-        kept = boxes.suppress(found, fineness + scores, self._spec.nms, extra=1)
-        kept.sort(key=lambda index: -scores[index])
-        return boxes.faces(found[kept], points[kept], scores[kept])
-
-    def _passes(self, longest: int) -> list[int]:
-        """The sides up to the first that shows a photo of this longer side without shrinking it.
-
-        The larger ones would enlarge it, for nothing: at 640, photos of 250 pixels lose faces.
-        """
-        coarser = (0, *self._spec.sides)
         return [
-            side for side, last in zip(self._spec.sides, coarser, strict=False) if last < longest
+            self.detect_at(image, boxes.passes(self._spec.sides, max(image.shape[:2])))
+            for image in images
         ]
 
-    def _candidates(
-        self, image: Pixels, side: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """One run: boxes ``(n, 4)``, points ``(n, 5, 2)`` and scores over the threshold."""
+    def detect_at(self, image: Pixels, sides: Sequence[int]) -> list[DetectedFace]:
+        """Detect in one run for each side of the square input, ascending multiples of 32."""
+        runs = [self._run(image, side) for side in sides]
+        return boxes.merged(runs, self._spec.nms, extra=1)
+
+    def _run(self, image: Pixels, side: int) -> Candidates:
         height, width = image.shape[:2]
         scale = side / max(height, width)
         inner = max(1, int(height * scale)), max(1, int(width * scale))
         canvas = boxes.padded(boxes.resized(image, *inner), side, side)
         blob = cv2.dnn.blobFromImage(canvas, 1 / STD, mean=(MEAN, MEAN, MEAN))
         outputs = self._session.run(None, {self._input: blob})
-        levels = list(_levels(outputs, side, self._spec.threshold))
+        levels = _levels(outputs, side, self._spec.threshold)
         found, points, scores = (np.concatenate(part) for part in zip(*levels, strict=True))
         # Each axis by its own factor: rounding makes them differ, most where a side is short.
         back = np.array([width / inner[1], height / inner[0]], dtype=np.float32)
-        return found * np.tile(back, 2), points * back, scores
+        return Candidates(found * np.tile(back, 2), points * back, scores)
 
 
 def _levels(
     outputs: Sequence[NDArray[np.float32]], side: int, threshold: float
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
+) -> Iterator[Candidates]:
     """Decode each stride into boxes, points and scores in pixels of the input.
 
     Names and order of the outputs differ between exports: an output's kind shows in its numbers
@@ -100,7 +84,7 @@ def _levels(
         row, column = np.divmod(chosen // ANCHORS, cells)
         centre = np.stack([column, row], axis=1).astype(np.float32) * stride
         reach = distance[chosen] * stride
-        yield (
+        yield Candidates(
             np.concatenate([centre - reach[:, :2], centre + reach[:, 2:]], axis=1),
             centre[:, None] + offset[chosen].reshape(-1, 5, 2) * stride,
             score[chosen, 0],
