@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from uuid import uuid4
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 ROOT = Path(__file__).parents[2]
@@ -206,11 +206,11 @@ def visit(visiting: Callable[..., Visit]) -> Visit:
 @pytest.fixture(scope="session")
 def couple(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photo of two people, side by side."""
-    portraits = [Image.open(samples / name).convert("RGB") for name in ("obama2.jpg", "biden.jpg")]
-    portraits = [portrait.resize((600, 800)) for portrait in portraits]
     both = Image.new("RGB", (1200, 800))
-    for index, portrait in enumerate(portraits):
-        both.paste(portrait, (600 * index, 0))
+    for index, name in enumerate(("obama2.jpg", "biden.jpg")):
+        with Image.open(samples / name) as portrait:
+            upper = ImageOps.fit(portrait, (600, 800), centering=(0.5, 0.0))
+        both.paste(upper, (600 * index, 0))
     path = tmp_path_factory.mktemp("couple") / "couple.jpg"
     both.save(path, quality=92)
     return path
