@@ -1,14 +1,13 @@
 """``facesearch demo``: the main job on sample photos, from nothing to a ranked result."""
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from core import collections, gallery, intake, naming, search
 from core.db.collections import Collection
@@ -20,9 +19,10 @@ from core.search import Decision, FoundPhoto, Options
 from core.services import Services, services_for
 from core.settings import Settings
 from core.spaces import require_same
-from web.cli.common import INTERRUPTED, console, settings
+from web.cli.common import INTERRUPTED, settings
 from web.cli.keys import login_link
 from web.cli.local import supervise
+from web.cli.models import download_bars
 from web.cli.search import print_faces
 from web.cli.services import ACTOR, doorbell
 
@@ -82,7 +82,7 @@ def demo(ctx: click.Context, leave: bool, only_fetch: bool) -> None:
 def fetch(chosen: Settings) -> Sequence[Path]:
     """Install the pack and the sample photos where they are missing; returns the photos."""
     manifest = load_manifest(chosen)
-    with _progress() as progress:
+    with download_bars() as progress:
         install(manifest.pack(PACK), chosen.models_dir, progress=progress)
         return install_samples(manifest, chosen.models_dir / "samples", progress=progress)
 
@@ -149,18 +149,3 @@ def _ctrl_c_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show downloads and conversions as bars; each is gone when all is done."""
-    bars: dict[str, TaskID] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console(), transient=True) as progress:
-
-        def report(label: str, done: int, total: int | None) -> None:
-            if label not in bars:
-                bars[label] = progress.add_task(label, total=total)
-            progress.update(bars[label], completed=done, total=total)
-
-        yield report
