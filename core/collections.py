@@ -18,6 +18,9 @@ from core.inference.packs import Pack
 
 CHOSEN = "set by hand"
 
+THRESHOLD_DIGITS = 6
+"""As many as single precision keeps; Postgres refuses what would be lost there altogether."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -53,7 +56,7 @@ def create(
                 external_id=external_id,
                 metadata=metadata or {},
                 space_id=space.id,
-                threshold=pack.threshold if threshold is None else threshold,
+                threshold=pack.threshold if threshold is None else _stored(threshold),
                 threshold_source=pack.threshold_source if threshold is None else CHOSEN,
             )
     except UniqueViolation as error:
@@ -118,7 +121,7 @@ def change(
                 name=name,
                 external_id=external_id,
                 metadata=metadata,
-                threshold=threshold,
+                threshold=None if threshold is None else _stored(threshold),
                 threshold_source=None if threshold is None else CHOSEN,
             )
     except UniqueViolation as error:
@@ -164,6 +167,10 @@ def forget_bytes(pool: Pool, blobs: BlobStore, sha256: bytes) -> None:
         if not image_rows.bytes_in_use(conn, sha256):
             for kind in OF_A_PHOTO:
                 blobs.delete(kind, sha256.hex())
+
+
+def _stored(threshold: float) -> float:
+    return round(threshold, THRESHOLD_DIGITS)
 
 
 def _taken(error: UniqueViolation, name: str | None, external_id: str | None) -> NameTaken:

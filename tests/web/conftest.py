@@ -246,6 +246,24 @@ def client(app: Flask, key: str) -> Client:
     return Client(app, key)
 
 
+@pytest.fixture
+def team(client: Client) -> str:
+    """The id of an empty collection."""
+    made: str = client.collection()["id"]
+    return made
+
+
+@pytest.fixture
+def crowd(client: Client) -> str:
+    """A collection of four faces: Ada twice, Eve, and somebody without a name."""
+    made: str = client.collection(threshold=0.8)["id"]
+    ada, eve, _ = client.add(made, (10, 0), (40, 0), (80, 0))["faces"]
+    ada_again = client.add(made, (10, 100))["faces"][0]
+    client.name(made, "Ada", ada["id"], ada_again["id"])
+    client.name(made, "Eve", eve["id"])
+    return made
+
+
 def problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
     """Check that an answer is this problem, whole and well-formed, and return it."""
     assert response.status_code == status, response.text
@@ -266,6 +284,12 @@ def problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
 @pytest.fixture(name="picture")
 def _picture() -> Callable[..., bytes]:
     return picture
+
+
+@pytest.fixture
+def cut_off() -> bytes:
+    """A photo whose header is fine: only a worker finds out."""
+    return picture(*[(n, n) for n in range(1, 9)], height=400)[:-60]
 
 
 @pytest.fixture(name="problem")

@@ -34,6 +34,10 @@ def test_a_collection_takes_the_pack_and_threshold_that_were_asked_for(client) -
     assert made["threshold_source"] == "set by hand"
 
 
+def test_a_threshold_too_small_for_single_precision_is_zero(client) -> None:
+    assert client.collection(threshold=1e-300)["threshold"] == 0
+
+
 def test_an_unknown_pack_is_refused(client, problem) -> None:
     response = client.post("/v1/collections", json={"name": "team", "pack": "none"})
 

@@ -8,12 +8,6 @@ import pytest
 from PIL import Image
 
 
-@pytest.fixture
-def team(client) -> str:
-    made: str = client.collection()["id"]
-    return made
-
-
 def test_faces_are_listed_newest_first_and_filtered(client, team: str) -> None:
     one = client.add(team, (10, 0), (20, 0))["faces"]
     two = client.add(team, (30, 0))["faces"]

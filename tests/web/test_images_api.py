@@ -9,12 +9,6 @@ from PIL import Image
 from core.services import Services
 
 
-@pytest.fixture
-def team(client) -> str:
-    made: str = client.collection()["id"]
-    return made
-
-
 def test_images_are_listed_newest_first_and_filtered(client, bell, team: str, picture) -> None:
     first = client.add(team, (10, 0))
     client.upload(team, picture((20, 0)), external_id="HR-7")

@@ -1,13 +1,5 @@
 """Jobs through the API."""
 
-import pytest
-
-
-@pytest.fixture
-def team(client) -> str:
-    made: str = client.collection()["id"]
-    return made
-
 
 def test_a_job_says_how_far_it_is(client, bell, team: str, picture) -> None:
     bell.workers = False

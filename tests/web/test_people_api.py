@@ -7,12 +7,6 @@ import pytest
 
 
 @pytest.fixture
-def team(client) -> str:
-    made: str = client.collection()["id"]
-    return made
-
-
-@pytest.fixture
 def faces(client, team: str) -> list[str]:
     """Ids of three faces."""
     image = client.add(team, (10, 0), (20, 0), (30, 0))

@@ -8,8 +8,8 @@ from flask import current_app, request
 from itsdangerous import BadData, URLSafeSerializer
 
 from core import access
-from core.errors import InvalidRequest
 from web.api.models.common import PageQuery
+from web.api.reading import invalid
 from web.services import services
 
 SECRET = "cursors"  # noqa: S105  the name of one
@@ -54,10 +54,7 @@ def _after(query: PageQuery) -> str | None:
     try:
         after: str = _serializer(query).loads(query.cursor)
     except BadData:
-        raise InvalidRequest(
-            "cursor: It is not one that this list gave out.",
-            errors=[{"field": "cursor", "message": "It is not one that this list gave out."}],
-        ) from None
+        raise invalid("cursor", "It is not one that this list gave out.") from None
     return after
 
 

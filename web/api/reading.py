@@ -56,6 +56,9 @@ def multipart(model: type[Model], *files: str) -> Model:
     if request.mimetype != MULTIPART:
         raise UnsupportedMediaType(f"Send a picture, or a form as `{MULTIPART}`.")
     given: dict[str, Any] = request.args.to_dict() | request.form.to_dict()
+    for name in files:
+        if name in given:  # curl -F photos=x.jpg, without the @
+            raise invalid(name, "Send the picture itself as a file, not its name.")
     for name in request.files:
         given[name] = [_photo(file) for file in request.files.getlist(name)]
     for name in files:
@@ -91,6 +94,11 @@ def validated(model: type[Model], given: dict[str, Any]) -> Model:
         return model.model_validate(given)
     except ValidationError as error:
         raise _invalid(error) from None
+
+
+def invalid(field: str, message: str) -> InvalidRequest:
+    """Return the error of one field."""
+    return InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
 def raw_photo() -> Photo:

@@ -9,7 +9,6 @@ from flask import request
 
 from core import gallery, intake
 from core.db.images import Image
-from core.errors import InvalidRequest
 from core.intake import Accepted, Receipt
 from web import problems
 from web.api import reading
@@ -35,8 +34,8 @@ def read_uploads() -> list[intake.Upload]:
     photos = form.all_photos
     most = services().settings.max_photos_per_request
     if len(photos) > most:
-        message = f"{len(photos)} photos came; at most {most} are taken in one request."
-        raise InvalidRequest(message, errors=[{"field": "photos", "message": message}])
+        message = f"{len(photos)} came; at most {most} are taken in one request."
+        raise reading.invalid("photos", message)
     if len(photos) == 1:
         metadata = form.metadata or {}
         return [intake.Upload(photos[0].key, photos[0].data, form.external_id, metadata)]
