@@ -1,6 +1,6 @@
 """Query photos over the counter and back, with nothing lost on the way and nothing left there."""
 
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,12 @@ def answered(exchange: Exchange, outcome: Any, **options: Any) -> QueryPhoto:
         exchange.answer(request_id, outcome)
 
     standard = {"space_id": SPACE, "preview": False, "timeout_s": 5}
-    return exchange.ask(
-        b"photo",
-        ring=lambda request_id: Thread(target=work, args=(request_id,)).start(),
-        **{**standard, **options},
-    )
+    with ThreadPoolExecutor(1) as worker:
+        return exchange.ask(
+            b"photo",
+            ring=lambda request_id: worker.submit(work, request_id),
+            **{**standard, **options},
+        )
 
 
 def query_face(**other: Any) -> QueryFace:

@@ -1,8 +1,8 @@
 """Search as its callers see it: routing, spaces, decisions, and what became of every face."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -51,18 +51,20 @@ class LocalWorker:
     def __init__(self, services: Services, pipeline: Any, space_id: str) -> None:
         self._services = services
         self._pipelines = {space_id: pipeline}
+        self.thread = ThreadPoolExecutor(1)
 
     def ingest(self) -> None:
         raise AssertionError("nothing is stored by a search")
 
     def search(self, request_id: str) -> None:
-        arguments = (self._services.exchange, self._pipelines, request_id)
-        Thread(target=analysis.answer, args=arguments).start()
+        self.thread.submit(analysis.answer, self._services.exchange, self._pipelines, request_id)
 
 
 @pytest.fixture
-def worker(services: Services, collection: Collection, fake_pipeline: Any) -> LocalWorker:
-    return LocalWorker(services, fake_pipeline, collection.space_id)
+def worker(services: Services, collection: Collection, fake_pipeline: Any) -> Iterator[LocalWorker]:
+    made = LocalWorker(services, fake_pipeline, collection.space_id)
+    yield made
+    made.thread.shutdown()
 
 
 def test_a_stored_face_finds_itself_not_and_says_how_it_searched(
