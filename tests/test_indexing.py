@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import pytest
 
 from core import collections, gallery, indexing, intake
 from core.blobs import Kind
+from core.db import jobs
 from core.db.collections import Collection
 from core.db.images import Image
 from core.intake import Upload
@@ -309,14 +311,7 @@ def test_a_lease_is_kept_as_long_as_the_batch_runs(
     queue: Queue, fake_pipeline: Any, photo: Photo
 ) -> None:
     short = queue.services.settings.model_copy(update={"lease_s": 0.3})
-    services = Services(
-        short,
-        queue.services.manifest,
-        queue.services.pool,
-        queue.services.broker,
-        queue.services.blobs,
-        queue.services.exchange,
-    )
+    services = replace(queue.services, settings=short)
     fake_pipeline.before = lambda _: threading.Event().wait(1)
     queue.put(photo(1))
 
@@ -428,14 +423,7 @@ def test_deleting_and_indexing_at_the_same_time_never_waits_in_a_circle(
 ) -> None:
     images = queue.put(*(photo(n) for n in range(48)))
     settings = queue.services.settings.model_copy(update={"batch_photos": 4})
-    small = Services(
-        settings,
-        queue.services.manifest,
-        queue.services.pool,
-        queue.services.broker,
-        queue.services.blobs,
-        queue.services.exchange,
-    )
+    small = replace(queue.services, settings=settings)
 
     def work() -> None:
         while queue.run(fake_pipeline, small):
@@ -469,3 +457,43 @@ def assert_counters_are_true(queue: Queue) -> None:
         """
     )
     assert false == []
+
+
+def test_a_claim_that_cannot_be_released_runs_out(
+    queue: Queue, fake_pipeline: Any, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.put(photo(1))
+    fake_pipeline.poison = {photo(1)}
+
+    def away(*_: Any, **__: Any) -> int:
+        raise psycopg.OperationalError("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "release", away)
+        with pytest.raises(RuntimeError, match="cannot stand"):
+            queue.run(fake_pipeline)
+    assert queue.states() == [("running", 1)]
+
+    queue.expire_leases()
+    fake_pipeline.poison = set()
+
+    assert queue.run(fake_pipeline) == 1
+    assert queue.states() == [("indexed", 2)]
+
+
+def test_a_lease_that_cannot_be_renewed_does_not_stop_the_batch(
+    queue: Queue, fake_pipeline: Any, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = queue.services.settings.model_copy(update={"lease_s": 0.3})
+    tried = threading.Event()
+
+    def away(*_: Any, **__: Any) -> int:
+        tried.set()
+        raise psycopg.OperationalError("the database is away")
+
+    monkeypatch.setattr(jobs, "renew", away)
+    fake_pipeline.before = lambda _: tried.wait(10)
+    queue.put(photo(1))
+
+    assert queue.run(fake_pipeline, replace(queue.services, settings=short)) == 1
+    assert queue.states() == [("indexed", 1)]
