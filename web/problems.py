@@ -174,7 +174,8 @@ def init_app(app: Flask) -> None:
     def expected(error: FaceSearchError) -> ResponseReturnValue:
         problem = Problem(kind_of(type(error)), str(error), error.details)
         if problem.kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.warning("[%s] %s: %s", _request_id(), error.code, error, exc_info=error)
+            cause = error.__cause__
+            logger.warning("[%s] %s: %s", _request_id(), error.code, error, exc_info=cause)
         return _answer(problem)
 
     @app.errorhandler(psycopg.OperationalError)
@@ -182,7 +183,7 @@ def init_app(app: Flask) -> None:
         logger.warning("[%s] the database failed", _request_id(), exc_info=error)
         if isinstance(error, psycopg.errors.DiskFull):
             return _answer(Problem(kind_of(errors.DiskFull), "The database's disk is full."))
-        detail = "Postgres cannot be reached."
+        detail = "The database cannot answer now."
         return _answer(Problem(kind_of(errors.DatabaseUnavailable), detail))
 
     @app.errorhandler(HTTPException)

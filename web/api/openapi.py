@@ -115,33 +115,12 @@ def _models(contents: Iterable[Any]) -> list[type[BaseModel]]:
 
 
 def _operation(operation: Operation, schemas: _Schemas) -> Document:
-    parameters = [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string", "format": "uuid"},
-        }
-        for name in PATH_PART.findall(operation.rule)
-    ]
-    if operation.query is not None:
-        parameters += schemas.parameters(operation.query)
-    parameters += [
-        {
-            "name": header.name,
-            "in": "header",
-            "required": False,
-            "description": header.description,
-            "schema": {"type": "string", "examples": [header.example]},
-        }
-        for header in operation.headers
-    ]
     document: Document = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "parameters": parameters,
+        "parameters": _parameters(operation, schemas),
         "responses": _responses(operation, schemas),
     }
     if operation.bodies:
@@ -155,6 +134,27 @@ def _operation(operation: Operation, schemas: _Schemas) -> Document:
     if operation.public:
         document["security"] = [{}, {"key": []}, {"session": []}]
     return document
+
+
+def _parameters(operation: Operation, schemas: _Schemas) -> list[Document]:
+    uuid = {"type": "string", "format": "uuid"}
+    return [
+        *(
+            {"name": name, "in": "path", "required": True, "schema": uuid}
+            for name in PATH_PART.findall(operation.rule)
+        ),
+        *(schemas.parameters(operation.query) if operation.query is not None else ()),
+        *(
+            {
+                "name": header.name,
+                "in": "header",
+                "required": False,
+                "description": header.description,
+                "schema": {"type": "string", "examples": [header.example]},
+            }
+            for header in operation.headers
+        ),
+    ]
 
 
 def _content(
