@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from psycopg.types.json import Jsonb
 from werkzeug.test import TestResponse
 
 from core import access, errors
@@ -367,6 +368,20 @@ def test_a_face_and_a_photo_are_deleted(visitor: Visitor, client: API) -> None:
     assert client.get(f"/v1/images/{image['id']}").status_code == 404
 
 
+def test_a_photo_shows_the_faces_that_were_left_out(
+    visitor: Visitor, client: API, services: Services
+) -> None:
+    image = client.add(client.collection()["id"], (ANNA, 0))["id"]
+    left_out = [{"box": [1, 2, 30, 40], "score": 0.5, "reason": "exceeds_max_faces"}]
+    with services.pool.connection() as conn:
+        conn.execute("UPDATE images SET skipped_faces = %s", [Jsonb(left_out)])
+
+    response = visitor.get(f"/images/{image}")
+
+    assert "Face 2, not stored: Beyond the most faces per photo" in text(response)
+    assert "outline is-unsearched" in response.text
+
+
 def test_a_collection_is_changed(visitor: Visitor, client: API) -> None:
     home = client.collection("old")["id"]
 
@@ -536,7 +551,14 @@ def test_every_error_code_has_words() -> None:
 
 
 def test_every_reason_that_core_gives_has_words() -> None:
-    given = {"exceeds_max_faces", "bad_landmarks", "bad_embedding", "not_selected", "worker_lost"}
+    given = {
+        "exceeds_max_faces",
+        "bad_landmarks",
+        "bad_embedding",
+        "not_selected",
+        "worker_lost",
+        "no_usable_face",
+    }
     for source in (SOURCES / "core").rglob("*.py"):
         given.update(re.findall(r'reason="([a-z_]+)"', source.read_text(encoding="utf-8")))
 

@@ -82,11 +82,17 @@ def _show(image_id: UUID, problem: Trouble | None = None) -> str:
         collection = collections.get(conn, found.image.collection_id)
         names = people.page(conn, collection.id, limit=MOST_NAMES)
     size = (found.image.width, found.image.height)
+    outlines = [pictures.stored_outline(face, size) for face in found.faces]
+    left_out = [
+        pictures.skipped_outline(skipped, size, number)
+        for number, skipped in enumerate(found.image.skipped_faces, start=len(outlines) + 1)
+    ]
     return render_template(
         "images/show.html",
         image=found.image,
         faces=found.faces,
-        outlines=[pictures.stored_outline(face, size) for face in found.faces],
+        outlines=[*outlines, *left_out],
+        left_out=left_out,
         lights={face.id: pictures.light(face.quality) for face in found.faces},
         label_scale=pictures.label_scale(*size),
         chosen=forms.id_in(request.args, "face"),

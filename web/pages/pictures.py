@@ -1,11 +1,13 @@
 """Numbers that the templates draw with: outlines on photos, bars of cosines, lights of quality."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.db.faces import Face
 from core.db.search import Neighbour
+from web.pages.words import in_words
 
 LABELS_ACROSS = 36
 """Label sizes that fit across a photo before a script knows how large it is on the screen."""
@@ -79,6 +81,14 @@ def stored_outline(face: Face, photo: tuple[int, int]) -> Outline:
         number=face.position + 1,
         label=name,
         kind="other" if face.person_id is None else "named",
+    )
+
+
+def skipped_outline(skipped: Mapping[str, Any], photo: tuple[int, int], number: int) -> Outline:
+    """Return the outline of a face that was found and not stored."""
+    label = f"Face {number}, not stored: {in_words(skipped['reason']).title}"
+    return outline(
+        skipped["box"], photo, key=f"left-{number}", number=number, label=label, kind="unsearched"
     )
 
 

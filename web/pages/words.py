@@ -93,6 +93,9 @@ REASONS = {
         "No face was found",
         "Faces that are very small, turned away, covered or cut off are not found.",
     ),
+    "no_usable_face": Words(
+        "No face could be used", "Faces were found, and none of them could be searched."
+    ),
     "duplicate_image": Words("Already here", "The collection holds the very same file."),
     "image_deleted": Words("Deleted meanwhile"),
     "worker_lost": Words(

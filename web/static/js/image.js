@@ -15,7 +15,7 @@ picture?.addEventListener("click", (event) => {
   history.replaceState(history.state, "", `#face-${outline.dataset.face}`);
   const row = document.getElementById(`face-${outline.dataset.face}`);
   row.scrollIntoView({ block: "center" });
-  row.querySelector("input").focus({ preventScroll: true });
+  (row.querySelector("input") ?? row).focus({ preventScroll: true });
 });
 
 page?.querySelectorAll(".face-row").forEach((row) => {

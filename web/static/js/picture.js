@@ -23,6 +23,6 @@ export function choose(root, face) {
   for (const part of root.querySelectorAll("[data-face]")) {
     const chosen = part.dataset.face === face;
     part.classList.toggle("is-chosen", chosen);
-    if (part.matches("a")) part.toggleAttribute("aria-current", chosen);
+    if (part.matches("a")) part.setAttribute("aria-current", chosen);
   }
 }
