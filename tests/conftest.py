@@ -38,6 +38,8 @@ from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 
+pytest_plugins = ["tests.worker_processes"]
+
 TEMPLATE = "template_facesearch"
 MODELS = Path(__file__).parents[1] / "models"
 TEST_PACKS = Path(__file__).parent / "data" / "packs.toml"

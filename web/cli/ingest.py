@@ -3,15 +3,14 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from core import collections as collection_use
 from core import gallery, intake
@@ -25,6 +24,8 @@ from web.cli.services import PARTLY, doorbell, system
 
 JUNK = frozenset({"thumbs.db", "desktop.ini"})
 """Files that systems leave in folders of photos."""
+
+REFUSED = frozenset({"rejected", "dead"})
 
 ROUND = 32
 """Photos handed in at once: one transaction, and one job to watch."""
@@ -65,25 +66,38 @@ def ingest(
         print_json(_summary(outcomes, with_items=True))
     else:
         _print_summary(outcomes)
-    if any(item.state in {"rejected", "dead"} for item in outcomes):
+    if any(item.state in REFUSED for item in outcomes):
         ctx.exit(PARTLY)
 
 
-def photo_files(paths: Sequence[Path]) -> Iterator[Path]:
+@dataclass(frozen=True, slots=True)
+class PhotoFile:
+    """A file, and the name it is known by in the collection: its path below what was asked for."""
+
+    key: str
+    path: Path
+
+
+def photo_files(paths: Sequence[Path]) -> Iterator[PhotoFile]:
     """Yield the files at *paths* and below, sorted, without hidden ones and system junk."""
     for path in paths:
         if path.is_file():
-            yield path
+            yield PhotoFile(path.name, path)
             continue
         for file in sorted(path.rglob("*")):
             inside = file.relative_to(path)
             hidden = any(part.startswith(".") for part in inside.parts)
             if file.is_file() and not hidden and file.name.lower() not in JUNK:
-                yield file
+                yield PhotoFile(str(inside), file)
 
 
 def ingest_files(
-    services: Services, bell: Doorbell, collection_id: UUID, files: Sequence[Path], *, wait: bool
+    services: Services,
+    bell: Doorbell,
+    collection_id: UUID,
+    files: Sequence[PhotoFile],
+    *,
+    wait: bool,
 ) -> list[Item]:
     """Hand the files in, in rounds, with a progress bar; return every item as it ended.
 
@@ -100,7 +114,7 @@ def ingest_files(
     with Progress(*columns, console=console()) as progress:
         stored = progress.add_task("stored", total=len(files))
         for batch in _rounds(files, services.settings.max_request_mib * MIB):
-            uploads = [Upload(str(file), _read(file, services)) for file in batch]
+            uploads = [Upload(file.key, _read(file.path, services)) for file in batch]
             jobs.append(intake.accept(services, bell, collection_id, uploads).job_id)
             progress.advance(stored, len(batch))
         if wait:
@@ -138,14 +152,14 @@ def _read(file: Path, services: Services) -> bytes:
         return stream.read(services.settings.max_photo_mib * MIB + 1)
 
 
-def _rounds(files: Sequence[Path], most_bytes: int) -> Iterator[list[Path]]:
+def _rounds(files: Sequence[PhotoFile], most_bytes: int) -> Iterator[list[PhotoFile]]:
     """Cut *files* into batches of at most `ROUND` files and about *most_bytes* bytes."""
     rest = iter(files)
     while batch := list(islice(rest, ROUND)):
-        part: list[Path] = []
+        part: list[PhotoFile] = []
         size = 0
         for file in batch:
-            bytes_ = file.stat().st_size
+            bytes_ = file.path.stat().st_size
             if part and size + bytes_ > most_bytes:
                 yield part
                 part, size = [], 0
@@ -181,12 +195,8 @@ def _summary(items: Sequence[Item], *, with_items: bool) -> dict[str, Any]:
 
 def _print_summary(items: Sequence[Item]) -> None:
     summary = _summary(items, with_items=False)
-    out = Console()
     counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items())
-    out.print(f"{len(items)} photos: {counts}.")
-    refused = [item for item in items if item.state in {"rejected", "dead"}]
-    if refused:
-        table = Table("photo", "reason", "detail", box=None)
-        for item in refused:
-            table.add_row(item.key, item.reason or "", item.detail or "")
-        out.print(table)
+    click.echo(f"{len(items)} photos: {counts}.")
+    for item in items:
+        if item.state in REFUSED:
+            click.echo(f"  {item.key}: {item.reason}. {item.detail or ''}")

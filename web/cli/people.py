@@ -1,6 +1,7 @@
 """``facesearch people``: name faces, list and show people."""
 
 from dataclasses import asdict
+from pathlib import Path
 from uuid import UUID
 
 import click
@@ -11,6 +12,7 @@ from core import collections as collection_use
 from core import gallery
 from core import people as use
 from core.db.people import Person
+from core.naming import only_face
 from web.cli.common import FaceSearchGroup, json_option, print_json
 from web.cli.services import ACTOR, system
 
@@ -57,16 +59,31 @@ def list_(collection: str, name: str | None, as_json: bool) -> None:
 @click.argument("name")
 @in_collection
 @face_option
+@click.option(
+    "--photo", "photos", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True, help="A photo in the collection that shows only them; repeatable.",
+)  # fmt: skip
 @click.option("--external-id", help="Your own key for them.")
 @json_option
 def create(
-    name: str, collection: str, faces: tuple[UUID, ...], external_id: str | None, as_json: bool
+    name: str,
+    collection: str,
+    faces: tuple[UUID, ...],
+    photos: tuple[Path, ...],
+    external_id: str | None,
+    as_json: bool,
 ) -> None:
     """Create a person called NAME, with the faces given."""
     with system() as services, services.pool.connection() as conn:
         home = collection_use.find(conn, collection)
+        shown = [only_face(conn, home.id, photo.read_bytes(), photo.name).id for photo in photos]
         made = use.create(
-            conn, home.id, name=name, external_id=external_id, face_ids=faces, actor=ACTOR
+            conn,
+            home.id,
+            name=name,
+            external_id=external_id,
+            face_ids=[*faces, *shown],
+            actor=ACTOR,
         )
     _show(made, as_json)
 

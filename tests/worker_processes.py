@@ -1,4 +1,4 @@
-"""Real worker processes on the servers of this run."""
+"""Fixtures: real worker and beat processes on the servers of this run."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ from core.services import Services
 from core.settings import Settings
 from core.workers_seen import workers
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 class Worker:

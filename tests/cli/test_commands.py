@@ -1,0 +1,184 @@
+"""What a person at a terminal sees: the commands against real servers and a real worker."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from core.db.collections import Collection
+from core.services import Services
+from web.cli import main
+from web.cli.services import PARTLY
+
+SAMPLES = Path(__file__).parents[2] / "models" / "samples"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run `facesearch` with the settings of this test."""
+    for name, value in services.settings.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: object, input: str | None = None) -> Result:
+        return CliRunner().invoke(main, [str(each) for each in arguments], input=input)
+
+    return invoke
+
+
+@pytest.fixture
+def samples(start_worker: Callable[..., Any], services: Services) -> Path:
+    """The folder of sample photos, with a worker that waits for them."""
+    start_worker(services.settings)
+    return SAMPLES
+
+
+def rows(result: Result) -> Any:
+    assert result.exit_code in {0, PARTLY}, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_collection_is_made_listed_changed_and_deleted(run: Run) -> None:
+    made = rows(run("collections", "create", "family", "--json"))
+    changed = rows(run("collections", "change", "family", "--threshold", "0.95", "--json"))
+    listed = rows(run("collections", "list", "--json"))
+    deleted = run("collections", "delete", "family", "--yes")
+
+    assert listed == [{**made, "threshold": changed["threshold"],
+                       "threshold_source": "set by hand", "updated_at": changed["updated_at"]}]  # fmt: skip
+    assert changed["threshold"] == pytest.approx(0.95)
+    assert deleted.output == "Deleted 0 photos, 0 faces, 0 people.\n"
+    assert rows(run("collections", "list", "--json")) == []
+
+
+def test_deleting_asks_first_and_no_is_no(run: Run, collection: Collection) -> None:
+    refused = run("collections", "delete", collection.name, input="n\n")
+
+    assert refused.exit_code == 1
+    assert len(rows(run("collections", "list", "--json"))) == 1
+
+
+def test_an_expected_failure_is_one_sentence_and_exit_code_1(run: Run) -> None:
+    result = run("collections", "show", "nowhere")
+
+    assert result.exit_code == 1
+    assert result.stderr == "facesearch: There is no collection 'nowhere'.\n"
+    assert result.stdout == ""
+
+
+def test_photos_go_in_a_face_is_named_and_found_in_another_photo(run: Run, samples: Path) -> None:
+    obama = samples / "obama.jpg"
+    ingested = rows(run("ingest", obama, samples / "biden.jpg", "-c", "team", "--create", "--json"))
+    named = run("people", "create", "Barack Obama", "-c", "team", "--photo", obama, "--json")
+
+    found = run("search", samples / "obama2.jpg", "-c", "team", "--json")
+
+    [face] = rows(found)
+    best, other = face["found"]["matches"]
+    assert found.exit_code == 0
+    assert ingested["states"] == {"indexed": 2}
+    assert best["neighbour"]["person_id"] == rows(named)["id"]
+    assert best["decision"] == "match"
+    assert other["decision"] == "no_match"
+    assert best["neighbour"]["cosine"] > other["neighbour"]["cosine"]
+
+
+def test_a_photo_names_a_person_only_when_it_shows_one_face(run: Run, samples: Path) -> None:
+    group = samples / "t1.jpg"
+    run("ingest", group, "-c", "team", "--create")
+
+    several = run("people", "create", "Somebody", "-c", "team", "--photo", group)
+    absent = run("people", "create", "Biden", "-c", "team", "--photo", samples / "biden.jpg")
+
+    assert (several.exit_code, absent.exit_code) == (1, 1)
+    assert "t1.jpg shows 6 faces" in several.stderr
+    assert "biden.jpg is not in this collection" in absent.stderr
+    assert rows(run("people", "list", "-c", "team", "--json")) == []
+
+
+def test_a_second_ingest_skips_what_is_there(run: Run, samples: Path) -> None:
+    run("ingest", samples / "biden.jpg", "-c", "team", "--create")
+
+    again = rows(run("ingest", samples / "biden.jpg", "-c", "team", "--json"))
+
+    assert again["states"] == {"skipped": 1}
+    assert again["reasons"] == {"duplicate_image": 1}
+
+
+def test_refused_files_are_named_and_the_others_go_in(
+    run: Run, samples: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    (folder / "deep" / ".hidden").mkdir(parents=True)
+    (folder / "deep" / ".hidden" / "secret.jpg").write_bytes(b"not looked at")
+    (folder / "deep" / "Thumbs.db").write_bytes(b"not looked at")
+    (folder / "deep" / "biden.jpg").write_bytes((samples / "biden.jpg").read_bytes())
+    (folder / "letter.txt").write_text("Dear Sir or Madam")
+
+    result = run("ingest", folder, "-c", "team", "--create")
+
+    assert result.exit_code == PARTLY
+    assert "2 photos: " in result.stdout
+    assert "letter.txt" in result.stdout
+    assert "unsupported_format" in result.stdout
+
+
+def test_nobody_above_the_threshold_is_exit_code_4(run: Run, samples: Path) -> None:
+    run("ingest", samples / "biden.jpg", "-c", "team", "--create")
+
+    result = run("search", samples / "obama.jpg", "-c", "team")
+
+    assert result.exit_code == PARTLY
+    assert "below threshold" in result.stdout
+
+
+def test_people_are_listed_shown_renamed_and_deleted(run: Run, collection: Collection) -> None:
+    made = rows(run("people", "create", "Ada", "-c", collection.name, "--json"))
+
+    renamed = rows(run("people", "rename", made["id"], "Ada Lovelace", "--json"))
+    listed = rows(run("people", "list", "-c", collection.name, "--json"))
+    shown = rows(run("people", "show", made["id"], "--json"))
+    deleted = run("people", "delete", made["id"], "--yes")
+
+    assert renamed["name"] == "Ada Lovelace"
+    assert [person["name"] for person in listed] == ["Ada Lovelace"]
+    assert shown["faces"] == []
+    assert deleted.output == "Ada Lovelace is deleted.\n"
+    assert rows(run("people", "list", "-c", collection.name, "--json")) == []
+
+
+def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(run: Run) -> None:
+    key = run("keys", "create", "laptop").stdout.strip()
+
+    listed = run("keys", "list", "--json")
+
+    assert key.startswith("fsk_")
+    assert key not in listed.stdout
+    assert rows(listed)[0]["name"] == "laptop"
+    assert run("keys", "revoke", "laptop").exit_code == 0
+    assert run("keys", "revoke", "laptop").exit_code == 1
+
+
+def test_a_login_link_names_the_page(run: Run, services: Services) -> None:
+    link = run("login").stdout.strip()
+
+    assert link.startswith(f"http://127.0.0.1:{services.settings.port}/login?token=")
+
+
+def _commands(group: Any, path: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
+    yield tuple(path)
+    for name in getattr(group, "list_commands", lambda _: [])(None):
+        yield from _commands(group.get_command(None, name), (*path, name))
+
+
+@pytest.mark.parametrize("command", list(_commands(main)), ids=" ".join)
+def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*command, "--help"])
+
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage: ")
