@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import redis
 
 from core.pipelines import Pipelines
-from core.services import Services
 from core.settings import Settings
 from core.workers_seen import workers
 
@@ -45,7 +45,7 @@ class Worker:
 
 
 @pytest.fixture
-def start_worker(services: Services, pipelines: Pipelines) -> Iterator[Callable[..., Worker]]:
+def start_worker(pipelines: Pipelines) -> Iterator[Callable[..., Worker]]:
     """Start a worker and wait until it is ready; stopped after the test."""
     assert pipelines, "without models the fixture skips"
     started: list[Worker] = []
@@ -53,15 +53,17 @@ def start_worker(services: Services, pipelines: Pipelines) -> Iterator[Callable[
     def start(settings: Settings, *arguments: str) -> Worker:
         options = ("-n", f"test{len(started)}@%h", "--without-gossip", "--without-mingle")
         started.append(Worker(settings, "worker", "--loglevel", "INFO", *options, *arguments))
-        wait_until(
-            lambda: any(
-                seen.ready and seen.pid == started[-1].process.pid
-                for seen in workers(services.broker)
-            ),
-            seconds=60,
-            log=started[-1].log,
-        )
-        return started[-1]
+        worker = started[-1]
+        assert settings.broker_url is not None
+        with redis.Redis.from_url(settings.broker_url) as broker:
+            wait_until(
+                lambda: any(
+                    seen.ready and seen.pid == worker.process.pid for seen in workers(broker)
+                ),
+                seconds=60,
+                log=worker.log,
+            )
+        return worker
 
     yield start
     for worker in started:

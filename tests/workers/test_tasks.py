@@ -1,7 +1,8 @@
 """The queue with real workers, real beat, real models and a real broker that forgets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from core.doorbell import (
 )
 from core.errors import ImageTruncated, PackNotInstalled
 from core.intake import Upload
+from core.local import temporary
+from core.local.broker import Broker
+from core.local.process import Child, wait_ready
 from core.services import Services
 from core.settings import Settings
 from core.workers_seen import workers
@@ -81,6 +85,18 @@ def large_photo(number: int) -> bytes:
     stream = BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
+
+
+@contextmanager
+def running_broker(home: Path) -> Iterator[str]:
+    """A broker of the test's own; its URL is the same whenever it runs in this folder."""
+    broker = Broker(home / "broker.sock")
+    child = Child(broker.prepare(), home / "broker.log")
+    try:
+        wait_ready(child, broker.answers, seconds=30)
+        yield broker.url
+    finally:
+        child.stop()
 
 
 def test_one_ring_is_enough_for_a_backlog_of_many_batches(
@@ -264,6 +280,27 @@ def test_an_index_is_built_when_a_collection_grows_beyond_exact_search(
             return search.index_is_ready(conn, collection.id)
 
     wait_until(built, seconds=10, log=worker.log)
+
+
+def test_a_worker_outlives_a_broker_that_goes_and_comes_back_empty(
+    settings: Settings,
+    upload: Any,
+    doorbell: Any,
+    photo: Any,
+    states: Any,
+    start_worker: Any,
+    wait_until: Any,
+) -> None:
+    with temporary.folder() as home:
+        with running_broker(home) as url:
+            own = settings.model_copy(update={"broker_url": url})
+            worker = start_worker(own)
+        upload(doorbell, *(photo(n) for n in range(3)))
+        with running_broker(home):
+            Bell(own).ingest()
+
+            wait_until(lambda: states() == {"indexed": 3}, seconds=60, log=worker.log)
+            assert worker.stop() == 0
 
 
 @pytest.mark.shared_data
