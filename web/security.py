@@ -101,6 +101,7 @@ def logout() -> ResponseReturnValue:
     response.delete_cookie(
         COOKIE, secure=_is_https(services().settings), httponly=True, samesite="Lax"
     )
+    response.headers["Clear-Site-Data"] = '"cache"'  # crops and thumbnails of the session
     return response
 
 
@@ -178,6 +179,6 @@ def _add_headers(response: Response) -> Response:
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     policy = DATA_POLICY if problems.wants_document() else PAGE_POLICY
     headers.setdefault("Content-Security-Policy", policy)
-    if request.endpoint != "static":
+    if request.endpoint != "static" and response.cache_control.max_age is None:
         headers["Cache-Control"] = "private, no-store"
     return response

@@ -53,6 +53,18 @@ def test_the_original_comes_back_byte_for_byte(client, team: str, picture) -> No
     assert response.headers["X-Request-Id"]
 
 
+def test_small_copies_may_be_kept_by_the_browser_and_by_nobody_else(
+    client, team: str, picture
+) -> None:
+    image = client.upload(team, picture((10, 0)), wait=5).json["items"][0]["image"]
+
+    thumbnail = client.get(image["thumbnail_url"])
+    crop = client.get(image["faces"][0]["crop_url"])
+
+    assert thumbnail.headers["Cache-Control"] == "private, max-age=3600"
+    assert crop.headers["Cache-Control"] == "private, max-age=3600"
+
+
 @pytest.mark.parametrize(
     "name",
     ["../../x.html", "C:\\dir\\x.html", 'a"; filename="x.html', "x\r\nSet-Cookie: a=b", "日本.svg"],

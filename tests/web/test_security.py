@@ -165,6 +165,7 @@ def test_logging_out_ends_the_session_for_good(visitor: FlaskClient) -> None:
     response = visitor.post("/logout", headers=own_page())
 
     assert response.location == "/login"
+    assert response.headers["Clear-Site-Data"] == '"cache"'
     assert visitor.get_cookie("facesearch_session") is None
     visitor.set_cookie("facesearch_session", cookie.value)
     assert visitor.get("/v1/limits").status_code == 401

@@ -21,6 +21,9 @@ MEDIA_TYPES = {
 }
 UNKNOWN = "application/octet-stream"
 
+KEPT_S = 3600
+"""How long a browser may keep what we made ourselves; logging out empties its cache earlier."""
+
 PHOTO = Binary(tuple(MEDIA_TYPES.values()))
 SMALL = Binary(("image/webp", "image/jpeg"))
 CROP = Binary(("image/png", "image/webp"))
@@ -38,5 +41,7 @@ def picture(data: bytes, format: str, name: str) -> Response:
 
 
 def own_picture(data: bytes, name: str) -> Response:
-    """Send a picture that we made ourselves."""
-    return picture(data, sniff(data) or "", name)
+    """Send a small copy or a crop: it never changes, and a gallery shows many of them again."""
+    response = picture(data, sniff(data) or "", name)
+    response.headers["Cache-Control"] = f"private, max-age={KEPT_S}"
+    return response
