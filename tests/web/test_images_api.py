@@ -2,10 +2,12 @@
 
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 from PIL import Image
 
+from core.db import images
 from core.services import Services
 
 
@@ -51,6 +53,25 @@ def test_the_original_comes_back_byte_for_byte(client, team: str, picture) -> No
     assert response.headers["Cache-Control"] == "private, no-store"
     assert response.headers["Content-Disposition"] == "inline; filename=0.jpeg"
     assert response.headers["X-Request-Id"]
+
+
+def test_a_face_that_was_left_out_is_shown_with_its_box_and_reason(
+    client, services, team: str, picture
+) -> None:
+    image = client.upload(team, picture((10, 0)), wait=5).json["items"][0]["image"]
+    left_out = [{"box": [1.0, 2.0, 5.0, 9.0], "score": 0.5, "reason": "exceeds_max_faces"}]
+    with services.pool.connection() as conn:
+        images.finish(conn, UUID(image["id"]), state="indexed", skipped_faces=left_out)
+
+    shown = client.get(f"/v1/images/{image['id']}").json
+
+    assert shown["skipped_faces"] == [
+        {
+            "box": {"left": 1.0, "top": 2.0, "width": 4.0, "height": 7.0},
+            "score": 0.5,
+            "reason": "exceeds_max_faces",
+        }
+    ]
 
 
 def test_small_copies_may_be_kept_by_the_browser_and_by_nobody_else(

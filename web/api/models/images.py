@@ -9,7 +9,7 @@ from pydantic import Field, InstanceOf, Json, WithJsonSchema, model_validator
 from core.db.faces import Face as FaceRow
 from core.db.images import Image as Row
 from core.intake import Accepted
-from web.api.models.common import Answer, ExternalId, Metadata, Page, PageQuery, Query, Text
+from web.api.models.common import Answer, Box, ExternalId, Metadata, Page, PageQuery, Query, Text
 from web.api.models.faces import Face
 from web.api.reading import Photo
 
@@ -71,6 +71,14 @@ class ThumbnailQuery(Query):
     )
 
 
+class SkippedFace(Answer):
+    """A face that was found and cannot be searched."""
+
+    box: Box
+    score: float = Field(description="The detector's confidence, 0 to 1.")
+    reason: str
+
+
 class Image(Answer):
     """One photo of a collection."""
 
@@ -93,6 +101,7 @@ class Image(Answer):
     )
     detail: str | None
     face_count: int
+    skipped_faces: list[SkippedFace]
     created_at: datetime
     finished_at: datetime | None
     original_url: str
@@ -116,6 +125,10 @@ class Image(Answer):
             reason=row.reason,
             detail=row.detail,
             face_count=row.face_count,
+            skipped_faces=[
+                SkippedFace(box=Box.of(face["box"]), score=face["score"], reason=face["reason"])
+                for face in row.skipped_faces
+            ],
             created_at=row.created_at,
             finished_at=row.finished_at,
             original_url=f"/v1/images/{row.id}/original",
