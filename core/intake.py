@@ -154,9 +154,11 @@ def _store(
     conn: Connection, services: Services, collection_id: UUID, checked: Sequence[_Checked]
 ) -> Receipt:
     # Locked in one order by everybody, so that two uploads of the same photos never deadlock.
-    for sha256 in sorted({photo.sha256 for photo in checked if photo.header is not None}):
+    digests = sorted({photo.sha256 for photo in checked if photo.header is not None})
+    for sha256 in digests:
         image_rows.lock_bytes(conn, sha256)
     job_id = job_rows.insert(conn, collection_id=collection_id, kind="upload")
+    image_rows.hold_known(conn, collection_id, digests)
     items = []
     new_images = 0
     for position, photo in enumerate(checked):

@@ -105,7 +105,7 @@ def get(conn: Connection, image_id: UUID) -> Image | None:
 
 
 def by_bytes(conn: Connection, collection_id: UUID, sha256: bytes) -> Image | None:
-    """Return and lock the image of a collection that has these bytes."""
+    """Return the image of a collection that has these bytes."""
     return fetch_one(
         conn, Image, SQL["by_bytes"], {"collection_id": collection_id, "sha256": sha256}
     )
@@ -139,6 +139,11 @@ def page(
 def lock_waiting(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
     """Lock those of *ids* that still wait to be indexed, and return them."""
     return {row[0] for row in conn.execute(SQL["lock"], {"ids": list(ids)})}
+
+
+def hold_known(conn: Connection, collection_id: UUID, digests: Sequence[bytes]) -> None:
+    """Hold, as `hold` does, every image of a collection that has some of these bytes."""
+    execute(conn, SQL["hold_known"], {"collection_id": collection_id, "digests": list(digests)})
 
 
 def hold(conn: Connection, image_id: UUID) -> None:

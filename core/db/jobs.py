@@ -190,10 +190,13 @@ def release(conn: Connection, lease: UUID, *, detail: str, forgiven: bool = Fals
 
 def give_up(conn: Connection, *, max_attempts: int, detail: str) -> list[GivenUp]:
     """Mark items without attempts left as ``dead``, and their waiting images too."""
-    execute(conn, SQL["lock_hopeless"], {"max_attempts": max_attempts})
-    lost = fetch_all(
-        conn, GivenUp, SQL["give_up"], {"max_attempts": max_attempts, "detail": detail}
-    )
+    locked = conn.execute(SQL["lock_hopeless"], {"max_attempts": max_attempts}).fetchall()
+    params = {
+        "max_attempts": max_attempts,
+        "detail": detail,
+        "image_ids": [row[0] for row in locked],
+    }
+    lost = fetch_all(conn, GivenUp, SQL["give_up"], params)
     for item in lost:
         execute(conn, SQL["kill_images"], {"id": item.image_id, "detail": item.detail})
     return lost

@@ -19,8 +19,7 @@ SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes
 -- name: by_bytes
 SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
        state, reason, detail, face_count, skipped_faces, created_at, finished_at
-  FROM images WHERE collection_id = %(collection_id)s AND sha256 = %(sha256)s
-   FOR UPDATE;
+  FROM images WHERE collection_id = %(collection_id)s AND sha256 = %(sha256)s;
 
 -- name: many
 SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
@@ -42,6 +41,11 @@ SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes
 -- name: lock
 -- In id order, so that two transactions never wait for each other.
 SELECT id FROM images WHERE id = ANY(%(ids)s) AND state = 'waiting' ORDER BY id FOR UPDATE;
+
+-- name: hold_known
+-- In id order, as whoever indexes them does.
+SELECT id FROM images WHERE collection_id = %(collection_id)s AND sha256 = ANY(%(digests)s)
+ ORDER BY id FOR UPDATE;
 
 -- name: hold
 SELECT 1 FROM images WHERE id = %(id)s FOR UPDATE;

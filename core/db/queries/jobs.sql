@@ -72,8 +72,10 @@ SELECT taken.id AS item_id, taken.collection_id, taken.image_id, taken.attempts,
  ORDER BY taken.id;
 
 -- name: renew
+-- Never waits: a row that somebody else has locked is being deleted or taken over.
 UPDATE items SET lease_until = now() + make_interval(secs => %(lease_s)s)
- WHERE lease = %(lease)s AND state = 'running';
+ WHERE id IN (SELECT id FROM items WHERE lease = %(lease)s AND state = 'running'
+                 FOR UPDATE SKIP LOCKED);
 
 -- name: lock_leased
 -- Those items of a claim that are still ours.
@@ -87,10 +89,12 @@ UPDATE items
 
 -- name: release
 -- Give a claim back untouched. The attempt counts, unless the photos cannot be to blame.
+-- Never waits, as renewing does not.
 UPDATE items
    SET state = 'waiting', lease = NULL, lease_until = NULL, detail = %(detail)s,
        attempts = attempts - CASE WHEN %(forgiven)s THEN 1 ELSE 0 END
- WHERE lease = %(lease)s AND state = 'running';
+ WHERE id IN (SELECT id FROM items WHERE lease = %(lease)s AND state = 'running'
+                 FOR UPDATE SKIP LOCKED);
 
 -- name: lock_hopeless
 -- Images come before items in the order of locks (see `hold` of the collections).
@@ -101,12 +105,15 @@ SELECT id FROM images
  ORDER BY id FOR UPDATE;
 
 -- name: give_up
--- Photos that used up their attempts without ever finishing.
+-- Photos that used up their attempts without ever finishing; only those whose images are locked.
 UPDATE items
    SET state = 'dead', reason = 'worker_lost', lease = NULL, lease_until = NULL,
        finished_at = now(), detail = coalesce(detail, %(detail)s)
- WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
-   AND attempts >= %(max_attempts)s
+ WHERE id IN (SELECT id FROM items
+               WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
+                 AND attempts >= %(max_attempts)s
+                 AND (image_id IS NULL OR image_id = ANY(%(image_ids)s))
+                 FOR UPDATE SKIP LOCKED)
 RETURNING image_id, detail;
 
 -- name: kill_images
