@@ -9,8 +9,9 @@ from werkzeug.datastructures import FileStorage
 
 from core.errors import InvalidRequest
 from core.intake import Upload
+from web.api.models.common import LONGEST_NAME
+from web.api.reading import clean_key
 
-LONGEST_NAME = 200
 FRAGMENT_HEADER = "X-Fragment"
 
 
@@ -111,7 +112,7 @@ def uploads(most: int) -> list[Upload]:
     chosen = [file for file in _files("photos") if file.filename]
     if not 1 <= len(chosen) <= most:
         raise _wrong("photos", f"Choose 1 to {most} photos at a time.")
-    return [Upload(key=file.filename or "", data=file.read()) for file in chosen]
+    return [Upload(key=clean_key(file.filename or ""), data=file.read()) for file in chosen]
 
 
 def _files(*keys: str) -> list[FileStorage]:

@@ -88,7 +88,6 @@ class QueryPicture:
     height: int
     label_scale: float
     outlines: tuple[Outline, ...]
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,6 @@ def of_photo(collection: Collection, answer: FoundPhoto) -> Results:
         height=photo.height,
         label_scale=pictures.label_scale(*size),
         outlines=tuple(_outline(query, size) for query in queries),
-        seconds=sum(photo.seconds.values()),
     )
     return Results(collection, queries, picture=picture)
 

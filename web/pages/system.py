@@ -68,8 +68,9 @@ def create_key() -> ResponseReturnValue:
 @blueprint.post("/keys/revoke")
 def revoke_key() -> ResponseReturnValue:
     """Make a key useless."""
+    name = forms.name_in(request.form)
     with services().pool.connection() as conn:
-        access.revoke_key(conn, request.form.get("name", ""))
+        access.revoke_key(conn, name)
     return redirect(url_for("pages.system.index", note="key_revoked", _anchor="keys"), 303)
 
 

@@ -19,7 +19,6 @@ _NOT_THERE = "It may have been deleted, or the address is wrong."
 
 ERRORS = {
     "internal_error": UNKNOWN,
-    "thing_not_found": Words("Not found", _NOT_THERE),
     "collection_not_found": Words("There is no such collection", _NOT_THERE),
     "image_not_found": Words("There is no such photo", _NOT_THERE),
     "face_not_found": Words("There is no such face", _NOT_THERE),

@@ -1,0 +1,148 @@
+"""Pages of collections and uploads, as a browser without scripts sees them."""
+
+import re
+from collections.abc import Callable
+from html import unescape
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+API = Any  # tests/web/conftest.py: Client
+Visitor = Any  # tests/web/pages/conftest.py
+Picture = Callable[..., bytes]
+
+ANNA, BEN = 10, 20
+
+
+def test_a_collection_is_made_by_a_form(visitor: Visitor) -> None:
+    response = visitor.post("/collections", name="  Summer   2026 ", pack="open")
+
+    assert response.status_code == 200
+    assert "The collection is ready" in visitor.read(response)
+    assert "<h1>Summer 2026</h1>" in response.text
+    assert "Summer 2026 (0 faces)" in visitor.read(visitor.get("/"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "told"),
+    [
+        ({"name": " ", "pack": "open"}, 400, "A name has 1 to 200 characters."),
+        ({"name": "x" * 201, "pack": "open"}, 400, "A name has 1 to 200 characters."),
+        ({"name": "ok", "pack": "none"}, 422, "There is no such model pack"),
+        ({"name": "there already", "pack": "open"}, 409, "This name is taken"),
+    ],
+)
+def test_a_collection_that_cannot_be_made_says_why_beside_the_form(
+    visitor: Visitor, client: API, fields: dict[str, str], status: int, told: str
+) -> None:
+    client.collection("there already")
+
+    response = visitor.post("/collections", **fields)
+
+    assert response.status_code == status
+    assert told in visitor.read(response)
+    assert 'action="/collections"' in response.text
+
+
+def test_photos_are_uploaded_by_a_plain_form(
+    visitor: Visitor, client: API, picture: Picture
+) -> None:
+    home = client.collection()["id"]
+    photos = [
+        (BytesIO(picture((ANNA, 0))), "anna.png"),
+        (BytesIO(b"not a picture"), "notes.txt"),
+        (BytesIO(picture((0, 0))), "nobody.png"),
+    ]
+
+    response = visitor.post(f"/collections/{home}/images", photos=photos)
+
+    assert response.request.path.startswith("/jobs/")
+    read = visitor.read(response)
+    assert "3 of 3" in read
+    assert "2 indexed" in read
+    assert "1 refused" in read
+    assert "anna.png Indexed" in read
+    assert "notes.txt This is not a picture that can be read" in read
+    assert "nobody.png No face was found" in read
+    assert "1 face" in visitor.read(visitor.get(f"/collections/{home}"))
+
+
+def test_an_upload_without_a_photo_is_told_beside_the_form(visitor: Visitor, client: API) -> None:
+    home = client.collection()["id"]
+
+    response = visitor.post(f"/collections/{home}/images", photos=(BytesIO(b""), ""))
+
+    assert response.status_code == 400
+    assert "Choose 1 to 5 photos at a time." in visitor.read(response)
+
+
+def test_an_unfinished_upload_reloads_itself(
+    visitor: Visitor, client: API, bell: Any, picture: Picture
+) -> None:
+    home = client.collection()["id"]
+    bell.workers = False
+
+    response = visitor.post(
+        f"/collections/{home}/images", photos=(BytesIO(picture((ANNA, 0))), "anna.png")
+    )
+
+    assert '<noscript><meta http-equiv="refresh"' in response.text
+    assert "1 to go" in visitor.read(response)
+    job = visitor.get(response.request.path, **{"X-Fragment": "1"})
+    assert job.headers["X-Fragment"] == "1"
+    assert job.text.lstrip().startswith("<section")
+    [image] = re.findall(r'href="(/images/[^"]+)"', response.text)
+    assert "Waiting for a worker" in visitor.read(visitor.get(image))
+
+
+def test_a_collection_is_changed(visitor: Visitor, client: API) -> None:
+    home = client.collection("old")["id"]
+
+    response = visitor.post(f"/collections/{home}", name="new", threshold="0.95")
+
+    assert "<h1>new</h1>" in response.text
+    made = client.get(f"/v1/collections/{home}").json
+    assert made["name"] == "new"
+    assert made["threshold"] == pytest.approx(0.95)
+    assert made["threshold_source"] == "set by hand"
+
+
+def test_renaming_keeps_where_the_threshold_comes_from(visitor: Visitor, client: API) -> None:
+    before = client.collection("old")
+    shown = re.search(
+        r'name="threshold"[^>]* value="([^"]+)"', visitor.get(f"/collections/{before['id']}").text
+    )
+    assert shown is not None
+
+    visitor.post(f"/collections/{before['id']}", name="new", threshold=shown[1])
+
+    after = client.get(f"/v1/collections/{before['id']}").json
+    assert after["threshold_source"] == before["threshold_source"]
+
+
+def test_a_collection_is_deleted_only_when_its_name_is_typed(visitor: Visitor, client: API) -> None:
+    home = client.collection("precious")["id"]
+
+    kept = visitor.post(f"/collections/{home}/delete", confirm="precios")
+    gone = visitor.post(f"/collections/{home}/delete", confirm="precious")
+
+    assert (kept.status_code, "Nothing was deleted" in visitor.read(kept)) == (400, True)
+    assert "The collection was deleted" in visitor.read(gone)
+    assert client.get(f"/v1/collections/{home}").status_code == 404
+
+
+def test_photos_and_people_come_page_by_page(
+    visitor: Visitor, client: API, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.pages.collections.PER_PAGE", 2)
+    home = client.collection()["id"]
+    for number in range(3):
+        client.name(home, f"Anna {number}", client.add(home, (ANNA, number))["faces"][0]["id"])
+
+    for path, row in ((f"/collections/{home}", "tile"), (f"/collections/{home}/people", "person")):
+        first = visitor.get(path)
+        [more] = re.findall(r'href="([^"]+)" data-more', first.text)
+        second = visitor.get(unescape(more))
+        assert len(re.findall(rf'class="{row}(?:-card)?" href', second.text)) == 1
+        assert "data-more" not in second.text

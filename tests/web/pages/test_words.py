@@ -1,0 +1,47 @@
+"""Every code that the page may meet has words."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from core import errors
+from web import pages
+from web.pages import words
+
+SOURCES = Path(pages.__file__).parents[2]
+
+
+def _all(family: type[errors.FaceSearchError]) -> Iterator[type[errors.FaceSearchError]]:
+    yield family
+    for kind in family.__subclasses__():
+        yield from _all(kind)
+
+
+def test_every_error_code_has_words() -> None:
+    codes = {kind.code for kind in _all(errors.FaceSearchError)}
+
+    assert codes - words.ERRORS.keys() - words.REASONS.keys() == set()
+
+
+def test_every_reason_that_core_gives_has_words() -> None:
+    given = {
+        "exceeds_max_faces",
+        "bad_landmarks",
+        "bad_embedding",
+        "not_selected",
+        "worker_lost",
+        "no_usable_face",
+    }
+    for source in (SOURCES / "core").rglob("*.py"):
+        given.update(re.findall(r'reason="([a-z_]+)"', source.read_text(encoding="utf-8")))
+
+    assert {reason for reason in given if words.in_words(reason) is words.UNKNOWN} == set()
+
+
+def test_every_note_has_words() -> None:
+    used = set()
+    for source in (SOURCES / "web" / "pages").glob("*.py"):
+        used.update(re.findall(r'note="([a-z_]+)"|, "(face_[a-z]+)"\)', source.read_text("utf-8")))
+
+    notes = {note for pair in used for note in pair if note}
+    assert notes - words.NOTES.keys() == set()
