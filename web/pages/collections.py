@@ -7,7 +7,6 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core import collections, gallery, intake, people, workers_seen
-from core.db import jobs as job_rows
 from core.errors import BrokerUnavailable, FaceSearchError
 from core.inference.packs import Pack
 from web.pages import forms
@@ -46,7 +45,7 @@ def create() -> ResponseReturnValue:
     except FaceSearchError as error:
         problem = trouble(error)
         return _index(problem), problem.status
-    return _to("show", made.id, note="collection_made")
+    return _to(made.id, note="collection_made")
 
 
 @blueprint.get("/<uuid:collection_id>")
@@ -75,21 +74,24 @@ def change(collection_id: UUID) -> ResponseReturnValue:
         threshold = forms.cosine_in(request.form, "threshold")
         with services().pool.connection() as conn:
             before = collections.get(conn, collection_id)
+            # As the form shows it: sent back unchanged, it keeps where it comes from.
             moved = threshold if threshold != round(before.threshold, 4) else None
             collections.change(conn, collection_id, name=name, threshold=moved)
     except FaceSearchError as error:
         problem = trouble(error)
         return _show(collection_id, problem), problem.status
-    return _to("show", collection_id, note="collection_changed")
+    return _to(collection_id, note="collection_changed")
 
 
 @blueprint.post("/<uuid:collection_id>/delete")
 def delete(collection_id: UUID) -> ResponseReturnValue:
     """Delete a collection whose name was typed."""
-    typed = " ".join(request.form.get("confirm", "").split())
+    typed = request.form.get("confirm", "")
     with services().pool.connection() as conn:
         collection = collections.get(conn, collection_id)
-    confirm = str(collection_id) if typed == collection.name else typed
+    # Browsers show runs of blanks as one, so nobody can see how many to type.
+    same = typed.split() == collection.name.split()
+    confirm = str(collection_id) if same else typed
     try:
         collections.delete(services().pool, services().blobs, collection_id, confirm=confirm)
     except FaceSearchError as error:
@@ -136,7 +138,6 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         collection = collections.get(conn, collection_id)
         images = gallery.images(conn, collection_id, limit=PER_PAGE + 1, after=after)
         strip = people.page(conn, collection_id, limit=IN_STRIP)
-        backlog = job_rows.backlog(conn)
     return render_template(
         "collections/show.html",
         collection=collection,
@@ -144,7 +145,6 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         more=images[PER_PAGE - 1].id if len(images) > PER_PAGE else None,
         first_page=after is None,
         people=strip,
-        backlog=backlog,
         limits=services().settings,
         pack=services().manifest.packs.get(collection.pack),
         problem=problem,
@@ -164,6 +164,5 @@ def _packs() -> Packs:
     return Packs(ready, [pack for pack in services().manifest if pack not in ready])
 
 
-def _to(view: str, collection_id: UUID, *, note: str) -> ResponseReturnValue:
-    target = url_for(f"pages.collections.{view}", collection_id=collection_id, note=note)
-    return redirect(target, 303)
+def _to(collection_id: UUID, *, note: str) -> ResponseReturnValue:
+    return redirect(url_for("pages.collections.show", collection_id=collection_id, note=note), 303)
