@@ -15,11 +15,11 @@ LOCK := $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check schema docs lock clean browser
+.PHONY: help setup demo run test check schema docs screenshot lock clean browser
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
-		| awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+		| awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.run-$(FLAVOUR) ## Make .venv and install what is locked
 	@:
@@ -45,6 +45,10 @@ schema: $(VENV)/.dev-$(FLAVOUR) ## Write migrations/schema.sql anew
 
 docs: $(VENV)/.dev-$(FLAVOUR) ## Write the tables of docs/ anew
 	@$(BIN)/python tests/docs/test_settings_table.py
+
+screenshot: $(VENV)/.dev-$(FLAVOUR) browser ## Take the README's picture anew
+	@FACESEARCH_TEST_SCREENSHOT=docs/images/search.png \
+		$(BIN)/python -m pytest -q tests/browser/test_screenshot.py
 
 lock: ## Lock the dependencies anew (needs uv); UPGRADE=1 takes the newest
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra cpu --group build -o requirements/cpu.txt
