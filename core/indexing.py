@@ -104,25 +104,47 @@ def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome]) -> Non
     """Store crops and previews, then rows; whoever lost the lease meanwhile writes no row."""
     with services.pool.connection() as conn:
         faces = _new_faces(conn, outcomes)
-    _store_blobs(services, outcomes, faces)
-    with services.pool.connection() as conn:
-        claims = [outcome.claim for outcome in outcomes]
-        collection_rows.hold(conn, [claim.collection_id for claim in claims])
-        waiting = image_rows.lock_waiting(conn, [c.image_id for c in claims if c.image_id])
-        ours = job_rows.lock_leased(conn, lease)
-        waiting &= {claim.image_id for claim in claims if claim.item_id in ours}
-        kept = [face for face in faces if face.image_id in waiting]
-        face_rows.insert_many(conn, kept)
-        done = set()
-        for outcome in outcomes:
-            if outcome.claim.item_id in ours:
-                _finish(conn, outcome, waiting)
-                done.add(outcome.claim.item_id)
-        for item_id in ours - done:
-            job_rows.finish(conn, item_id, state="skipped", reason="image_deleted")
-        for collection_id, count in sorted(Counter(face.collection_id for face in kept).items()):
-            collection_rows.count(conn, collection_id, faces=count)
-    _clean_up(services, outcomes, faces, waiting)
+    with services.pool.connection() as conn, _crops_go_with_rows(services, faces):
+        _store_blobs(services, outcomes, faces)
+        written = _write_rows(conn, lease, outcomes, faces)
+    _clean_up(services, outcomes, faces, written)
+
+
+@contextmanager
+def _crops_go_with_rows(services: Services, faces: Sequence[NewFace]) -> Iterator[None]:
+    """Remove the crops when their rows will certainly not be there: the next try makes others.
+
+    To be entered after the connection, so that a commit whose outcome is unknown removes nothing.
+    """
+    try:
+        yield
+    except Exception:
+        for face in faces:
+            services.blobs.delete(Kind.CROP, face.id.hex)
+        raise
+
+
+def _write_rows(
+    conn: Connection, lease: UUID, outcomes: Sequence[_Outcome], faces: Sequence[NewFace]
+) -> set[UUID]:
+    """Write what is still ours; return the images that were written."""
+    claims = [outcome.claim for outcome in outcomes]
+    collection_rows.hold(conn, [claim.collection_id for claim in claims])
+    waiting = image_rows.lock_waiting(conn, [c.image_id for c in claims if c.image_id])
+    ours = job_rows.lock_leased(conn, lease)
+    waiting &= {claim.image_id for claim in claims if claim.item_id in ours}
+    kept = [face for face in faces if face.image_id in waiting]
+    face_rows.insert_many(conn, kept)
+    done = set()
+    for outcome in outcomes:
+        if outcome.claim.item_id in ours:
+            _finish(conn, outcome, waiting)
+            done.add(outcome.claim.item_id)
+    for item_id in ours - done:
+        job_rows.finish(conn, item_id, state="skipped", reason="image_deleted")
+    for collection_id, count in sorted(Counter(face.collection_id for face in kept).items()):
+        collection_rows.count(conn, collection_id, faces=count)
+    return waiting
 
 
 def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:

@@ -285,6 +285,52 @@ def test_trouble_of_the_surroundings_costs_a_photo_no_attempt(
     assert queue.states() == [("indexed", 1)] * 2
 
 
+@pytest.mark.parametrize("failing", [Kind.CROP, Kind.PREVIEW])
+def test_a_try_that_fails_leaves_no_crops_behind(
+    queue: Queue,
+    fake_pipeline: Any,
+    photo: Photo,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: Kind,
+) -> None:
+    fake_pipeline.faces = 3
+    queue.put(photo(0))
+    blobs = queue.services.blobs
+    put, stored = blobs.put, []
+
+    def nearly_full_disk(kind: Kind, key: str, data: bytes) -> None:
+        if kind is failing and stored:
+            raise OSError(28, "No space left on device")
+        put(kind, key, data)
+        stored.append(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "put", nearly_full_disk)
+        with pytest.raises(OSError, match="No space"):
+            queue.run(fake_pipeline)
+
+    assert stored, "some were stored before the disk was full"
+    assert queue.files()["crops"] == 0
+    assert queue.run(fake_pipeline) == 1
+    assert queue.files()["crops"] == 3
+
+
+def test_rows_that_cannot_be_written_leave_no_crops_behind(
+    queue: Queue, fake_pipeline: Any, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.put(photo(0))
+
+    def away(*_: Any, **__: Any) -> None:
+        raise psycopg.OperationalError("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "finish", away)
+        with pytest.raises(psycopg.OperationalError, match="away"):
+            queue.run(fake_pipeline)
+
+    assert queue.files()["crops"] == 0
+
+
 def test_a_silent_workers_photos_are_taken_over_alone_and_its_late_result_is_not_written(
     queue: Queue, fake_pipeline: Any, photo: Photo
 ) -> None:
