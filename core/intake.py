@@ -3,14 +3,16 @@
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from psycopg.errors import ForeignKeyViolation, UniqueViolation
+from psycopg.errors import ForeignKeyViolation, OperationalError, UniqueViolation
 
 from core.blobs import Kind
+from core.collections import forget_bytes
 from core.db import collections as collection_rows
 from core.db import images as image_rows
 from core.db import jobs as job_rows
@@ -107,7 +109,7 @@ def accept(
         if strict and photo.refusal is not None:
             raise photo.refusal
     try:
-        with services.pool.connection() as conn:
+        with _files_go_with_rows(services, checked), services.pool.connection() as conn:
             receipt = _store(conn, services, collection_id, checked)
     except ForeignKeyViolation:
         raise CollectionNotFound(collection_id) from None
@@ -116,6 +118,19 @@ def accept(
     if any(item.state == "waiting" for item in receipt.items):
         ring(doorbell)
     return receipt
+
+
+@contextmanager
+def _files_go_with_rows(services: Services, checked: Sequence[_Checked]) -> Iterator[None]:
+    """Remove the files that were stored when their rows were not."""
+    try:
+        yield
+    except OperationalError:
+        raise  # the rows may be there, and nobody can be asked now
+    except Exception:
+        for sha256 in {photo.sha256 for photo in checked if photo.header is not None}:
+            forget_bytes(services.pool, services.blobs, sha256)
+        raise
 
 
 def ring(doorbell: Doorbell) -> None:

@@ -211,6 +211,28 @@ def test_an_external_id_that_is_in_use_stores_nothing(
         send(photo(2))
 
     assert (count(services, "images"), count(services, "jobs")) == (1, 1)
+    assert photo_files(services) == 1
+
+
+def test_a_request_that_fails_half_way_leaves_no_file(
+    services: Services,
+    accept: Any,
+    photo: Photo,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accept(photo(0))
+    put = services.blobs.put
+
+    def nearly_full_disk(kind: Kind, key: str, data: bytes) -> None:
+        if data == photo(2):
+            raise OSError(28, "No space left on device")
+        put(kind, key, data)
+
+    monkeypatch.setattr(services.blobs, "put", nearly_full_disk)
+    with pytest.raises(OSError, match="No space"):
+        accept(photo(0), photo(1), photo(2))
+
+    assert (count(services, "images"), photo_files(services)) == (1, 1)
 
 
 def test_nothing_is_taken_when_the_disk_is_nearly_full(
