@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from psycopg.errors import UniqueViolation
 
-from core.blobs import OF_A_PHOTO, BlobStore, Kind
+from core.blobs import BlobStore
 from core.db import collections as rows
-from core.db import faces as face_rows
-from core.db import images as image_rows
+from core.db import removals
 from core.db.collections import Collection
 from core.db.pool import Connection, Pool
 from core.errors import CollectionNotFound, ConfirmationRequired, NameTaken
 from core.inference.packs import Pack
+from core.removal import remove_files
 
 CHOSEN = "set by hand"
 
@@ -134,6 +134,8 @@ def change(
 def delete(pool: Pool, blobs: BlobStore, collection_id: UUID, *, confirm: str | None) -> Receipt:
     """Delete a collection with all that is in it; *confirm* must repeat its id.
 
+    Of a large one some files are left to the sweeper.
+
     Raises:
         ConfirmationRequired: *confirm* is something else.
         CollectionNotFound: There is none with this id.
@@ -143,30 +145,15 @@ def delete(pool: Pool, blobs: BlobStore, collection_id: UUID, *, confirm: str | 
             "Deleting a collection takes every photo in it along; repeat its id as confirm.",
             confirm=str(collection_id),
         )
+    deletion = uuid4()
     with pool.connection() as conn:
         rows.lock(conn, collection_id)
-        digests = image_rows.digests_of_collection(conn, collection_id)
-        faces = face_rows.ids_of_collection(conn, collection_id)
+        removals.doom_collection(conn, deletion, collection_id)
         gone = rows.delete(conn, collection_id)
     if gone is None:
         raise CollectionNotFound(collection_id)
-    for face_id in faces:
-        blobs.delete(Kind.CROP, face_id.hex)
-    for sha256 in digests:
-        forget_bytes(pool, blobs, sha256)
+    remove_files(pool, blobs, deletion)
     return Receipt(collection_id, gone.image_count, gone.face_count, gone.person_count)
-
-
-def forget_bytes(pool: Pool, blobs: BlobStore, sha256: bytes) -> None:
-    """Remove a photo's blobs once no image of any collection has these bytes.
-
-    Under the same lock as storing them, so that an upload at this moment does not lose its file.
-    """
-    with pool.connection() as conn:
-        image_rows.lock_bytes(conn, sha256)
-        if not image_rows.bytes_in_use(conn, sha256):
-            for kind in OF_A_PHOTO:
-                blobs.delete(kind, sha256.hex())
 
 
 def _stored(threshold: float) -> float:

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from core.blobs import BlobStore, Kind
-from core.collections import forget_bytes
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db import images as image_rows
 from core.db import jobs as job_rows
+from core.db import removals
 from core.db.faces import Face
 from core.db.images import Image
 from core.db.jobs import Item, Job
 from core.db.pool import Connection, Pool
 from core.errors import BlobMissing, FaceNotFound, ImageNotFound, JobNotFound, NotReady
 from core.faces import Embedding
+from core.removal import remove_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +91,19 @@ def small_copy(pool: Pool, blobs: BlobStore, image_id: UUID, kind: Kind) -> byte
 
 def delete_image(pool: Pool, blobs: BlobStore, image_id: UUID) -> None:
     """Delete an image, its faces and its files. Unknown ids are fine."""
+    deletion = uuid4()
     with pool.connection() as conn:
         found = image_rows.get(conn, image_id)
         if found is None:
             return
         collection_rows.hold(conn, [found.collection_id])
         image_rows.hold(conn, image_id)
-        faces = face_rows.ids_of_image(conn, image_id)
+        removals.doom_image(conn, deletion, image_id)
         gone = image_rows.delete(conn, image_id)
         if gone is None:
             return
         collection_rows.count(conn, gone.collection_id, images=-1, faces=-gone.face_count)
-    for face_id in faces:
-        blobs.delete(Kind.CROP, face_id.hex)
-    forget_bytes(pool, blobs, gone.sha256)
+    remove_files(pool, blobs, deletion)
 
 
 def face(conn: Connection, face_id: UUID) -> Face:
@@ -165,6 +165,7 @@ def crop(pool: Pool, blobs: BlobStore, face_id: UUID) -> bytes:
 
 def delete_face(pool: Pool, blobs: BlobStore, face_id: UUID) -> None:
     """Delete one face; its image stays. Unknown ids are fine."""
+    deletion = uuid4()
     with pool.connection() as conn:
         found = face_rows.get(conn, face_id)
         if found is None:
@@ -174,9 +175,10 @@ def delete_face(pool: Pool, blobs: BlobStore, face_id: UUID) -> None:
         gone = face_rows.delete(conn, face_id)
         if gone is None:
             return
+        removals.doom_face(conn, deletion, face_id)
         image_rows.change_face_count(conn, gone.image_id, -1)
         collection_rows.count(conn, gone.collection_id, faces=-1)
-    blobs.delete(Kind.CROP, face_id.hex)
+    remove_files(pool, blobs, deletion)
 
 
 def job(conn: Connection, job_id: UUID) -> Job:

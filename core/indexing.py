@@ -17,7 +17,6 @@ import psycopg
 
 from core.analysis import Analyser
 from core.blobs import Kind
-from core.collections import forget_bytes
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db import images as image_rows
@@ -27,6 +26,7 @@ from core.db.jobs import Claimed
 from core.db.pool import Connection, Pool
 from core.errors import BadImage, BlobMissing
 from core.pipeline import AnalysedPhoto, SkippedFace, encode_crop
+from core.removal import forget_bytes
 from core.services import Services
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from uuid import UUID
 from psycopg.errors import ForeignKeyViolation, OperationalError, UniqueViolation
 
 from core.blobs import Kind
-from core.collections import forget_bytes
 from core.db import collections as collection_rows
 from core.db import images as image_rows
 from core.db import jobs as job_rows
@@ -21,6 +20,7 @@ from core.db.pool import Connection
 from core.doorbell import Doorbell
 from core.errors import BadImage, BrokerUnavailable, CollectionNotFound, NameTaken
 from core.images import PhotoHeader, PhotoLimits, inspect
+from core.removal import forget_bytes
 from core.services import Services, require_disk
 
 logger = logging.getLogger(__name__)

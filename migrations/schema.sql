@@ -55,6 +55,23 @@ CREATE TABLE public.collections (
     CONSTRAINT collections_threshold_check CHECK (((threshold >= ('-1'::integer)::double precision) AND (threshold <= (1)::double precision)))
 );
 
+CREATE TABLE public.doomed_files (
+    id bigint NOT NULL,
+    deletion uuid NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL,
+    CONSTRAINT doomed_files_kind_check CHECK ((kind = ANY (ARRAY['photo'::text, 'crop'::text])))
+);
+
+ALTER TABLE public.doomed_files ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.doomed_files_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.faces (
     id uuid DEFAULT uuidv7() NOT NULL,
     collection_id uuid NOT NULL,
@@ -456,6 +473,9 @@ ALTER TABLE ONLY public.collections
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.doomed_files
+    ADD CONSTRAINT doomed_files_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.faces
     ADD CONSTRAINT faces_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
@@ -583,6 +603,8 @@ ALTER TABLE ONLY public.spaces
     ADD CONSTRAINT spaces_pkey PRIMARY KEY (id);
 
 CREATE INDEX assignment_events_by_face ON public.assignment_events USING btree (face_id, id);
+
+CREATE INDEX doomed_files_by_deletion ON public.doomed_files USING btree (deletion, id);
 
 CREATE INDEX faces_by_id ON ONLY public.faces USING btree (id);
 

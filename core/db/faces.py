@@ -155,14 +155,3 @@ def embedding(conn: Connection, face_id: UUID) -> Embedding | None:
 def delete(conn: Connection, face_id: UUID) -> Removed | None:
     """Delete one face; None when there is no such row."""
     return fetch_one(conn, Removed, SQL["delete"], {"id": face_id})
-
-
-def ids_of_image(conn: Connection, image_id: UUID) -> list[UUID]:
-    """Return the ids of an image's faces."""
-    return [row[0] for row in conn.execute(SQL["ids_of_image"], {"image_id": image_id})]
-
-
-def ids_of_collection(conn: Connection, collection_id: UUID) -> list[UUID]:
-    """Return the ids of a collection's faces."""
-    rows = conn.execute(SQL["ids_of_collection"], {"collection_id": collection_id})
-    return [row[0] for row in rows]

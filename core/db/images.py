@@ -196,9 +196,3 @@ def bytes_in_use(conn: Connection, sha256: bytes) -> bool:
     """Say whether any image of any collection has these bytes."""
     used: bool = fetch_value(conn, SQL["bytes_in_use"], {"sha256": sha256})
     return used
-
-
-def digests_of_collection(conn: Connection, collection_id: UUID) -> list[bytes]:
-    """Return the SHA-256 of every image of a collection."""
-    rows = conn.execute(SQL["digests_of_collection"], {"collection_id": collection_id})
-    return [row[0] for row in rows]

@@ -173,6 +173,18 @@ CREATE INDEX items_by_collection ON items (collection_id);
 COMMENT ON COLUMN items.key IS 'The name the sender knows the photo by.';
 """
 
+DOOMED_FILES = """
+-- Files whose rows are gone: written with the deletion, struck out when the file is removed, so
+-- that a crash between the two leaves no photo for ever.
+CREATE TABLE doomed_files (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    deletion uuid NOT NULL,
+    kind     text NOT NULL CHECK (kind IN ('photo', 'crop')),
+    key      text NOT NULL
+);
+CREATE INDEX doomed_files_by_deletion ON doomed_files (deletion, id);
+"""
+
 ACCESS = """
 CREATE TABLE api_keys (
     id           uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -207,7 +219,10 @@ CREATE TABLE secrets (
 
 def upgrade() -> None:
     """Create everything."""
-    for script in (EXTENSION, SPACES, COLLECTIONS, PEOPLE, IMAGES, FACES, EVENTS, JOBS, ACCESS):
+    for script in (
+        *(EXTENSION, SPACES, COLLECTIONS, PEOPLE, IMAGES, FACES, EVENTS, JOBS, DOOMED_FILES),
+        ACCESS,
+    ):
         op.execute(script)
     for remainder in range(TAIL_PARTITIONS):
         op.execute(

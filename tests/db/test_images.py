@@ -167,14 +167,6 @@ def test_bytes_are_in_use_while_any_collection_has_them(conn: Connection, make: 
     assert not images.bytes_in_use(conn, DIGEST)
 
 
-def test_a_collection_knows_its_digests(conn: Connection, make: Any) -> None:
-    collection_id = make.collection()
-    make.image(collection_id, sha256=DIGEST)
-    make.image(make.collection())
-
-    assert images.digests_of_collection(conn, collection_id) == [DIGEST]
-
-
 def test_two_transactions_with_the_same_bytes_go_one_after_the_other(
     fresh_database: Any, connect: Any
 ) -> None:

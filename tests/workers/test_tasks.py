@@ -13,6 +13,7 @@ from celery import Celery
 from PIL import Image
 
 from core import access, indexing, intake
+from core.blobs import Kind
 from core.db import search
 from core.db.collections import Collection
 from core.db.jobs import backlog
@@ -25,7 +26,7 @@ from core.doorbell import (
     SEARCH_TASK,
     SWEEP_TASK,
 )
-from core.errors import ImageTruncated, PackNotInstalled
+from core.errors import BlobMissing, ImageTruncated, PackNotInstalled
 from core.intake import Upload
 from core.local import temporary
 from core.local.broker import Broker
@@ -235,26 +236,36 @@ def test_a_worker_is_in_the_list_while_it_runs_and_leaves_it_when_it_stops(
     assert workers(services.broker) == []
 
 
-def test_the_sweeper_forgets_old_sessions(
+def test_the_sweeper_forgets_old_sessions_and_removes_files_that_a_deletion_left(
     services: Services,
     settings: Settings,
     bell: Bell,
     start_worker: Any,
     wait_until: Any,
 ) -> None:
+    services.blobs.put(Kind.PHOTO, "ab" * 32, b"of a deleted image")
     with services.pool.connection() as conn:
         token = access.create_login_token(conn, minutes=5)
         access.open_session(conn, token, days=1)
         conn.execute("UPDATE sessions SET expires_at = now() - interval '1 s'")
+        conn.execute(
+            "INSERT INTO doomed_files (deletion, kind, key) VALUES (uuidv7(), 'photo', %s)",
+            ["ab" * 32],
+        )
     worker = start_worker(settings)
 
     bell.app.send_task(SWEEP_TASK, queue=MAINTENANCE_QUEUE)
 
     def forgotten() -> bool:
         with services.pool.connection() as conn:
-            return conn.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+            left = conn.execute(
+                "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM doomed_files)"
+            ).fetchone()
+            return left == (0,)
 
     wait_until(forgotten, seconds=10, log=worker.log)
+    with pytest.raises(BlobMissing):
+        services.blobs.get(Kind.PHOTO, "ab" * 32)
 
 
 def test_an_index_is_built_when_a_collection_grows_beyond_exact_search(

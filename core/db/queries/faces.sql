@@ -44,9 +44,3 @@ SELECT embedding FROM faces WHERE id = %(id)s;
 
 -- name: delete
 DELETE FROM faces WHERE id = %(id)s RETURNING collection_id, image_id;
-
--- name: ids_of_image
-SELECT id FROM faces WHERE image_id = %(image_id)s;
-
--- name: ids_of_collection
-SELECT id FROM faces WHERE collection_id = %(collection_id)s;

@@ -70,6 +70,3 @@ DELETE FROM images WHERE id = %(id)s RETURNING collection_id, sha256, face_count
 
 -- name: bytes_in_use
 SELECT EXISTS (SELECT 1 FROM images WHERE sha256 = %(sha256)s);
-
--- name: digests_of_collection
-SELECT sha256 FROM images WHERE collection_id = %(collection_id)s;

@@ -1,0 +1,28 @@
+-- name: doom_face
+INSERT INTO doomed_files (deletion, kind, key)
+VALUES (%(deletion)s, 'crop', replace(%(face_id)s::uuid::text, '-', ''));
+
+-- name: doom_image
+INSERT INTO doomed_files (deletion, kind, key)
+SELECT %(deletion)s, 'crop', replace(id::text, '-', '') FROM faces WHERE image_id = %(image_id)s
+ UNION ALL
+SELECT %(deletion)s, 'photo', encode(sha256, 'hex') FROM images WHERE id = %(image_id)s;
+
+-- name: doom_collection
+INSERT INTO doomed_files (deletion, kind, key)
+SELECT %(deletion)s, 'crop', replace(id::text, '-', '')
+  FROM faces WHERE collection_id = %(collection_id)s
+ UNION ALL
+SELECT %(deletion)s, 'photo', encode(sha256, 'hex')
+  FROM images WHERE collection_id = %(collection_id)s;
+
+-- name: take
+-- Some files of one deletion, or of any; those that somebody else is at are left to them.
+SELECT id, kind, key FROM doomed_files
+ WHERE %(deletion)s::uuid IS NULL OR deletion = %(deletion)s
+ ORDER BY id
+ LIMIT %(limit)s
+   FOR UPDATE SKIP LOCKED;
+
+-- name: forget
+DELETE FROM doomed_files WHERE id = ANY(%(ids)s);

@@ -1,0 +1,56 @@
+"""Removing the files of what was deleted. Whoever deletes rows writes the files down in the same
+transaction (`core.db.removals`), so that a crash before they are gone leaves none for ever.
+"""
+
+from uuid import UUID
+
+from core.blobs import OF_A_PHOTO, BlobStore, Kind
+from core.db import images as image_rows
+from core.db import removals as rows
+from core.db.pool import Connection, Pool
+
+AT_ONCE = 200
+
+MOST_FILES = 20_000
+"""While somebody waits. A large collection has more; a sweep every few seconds takes the rest."""
+
+FILES_OF_A_SWEEP = 2_000
+"""About a second: meanwhile a worker may have no thread for a search."""
+
+
+def remove_files(
+    pool: Pool, blobs: BlobStore, deletion: UUID | None = None, *, most: int = MOST_FILES
+) -> int:
+    """Remove up to *most* files of one deletion, or of any; return how many were looked at.
+
+    Several at once share the work.
+    """
+    done = 0
+    while done < most:
+        with pool.connection() as conn:
+            files = rows.take(conn, limit=min(AT_ONCE, most - done), deletion=deletion)
+            for file in files:
+                if file.kind == "crop":
+                    blobs.delete(Kind.CROP, file.key)
+            # In the order in which uploads lock them.
+            for digest in sorted({file.key for file in files if file.kind == "photo"}):
+                _forget_bytes(conn, blobs, bytes.fromhex(digest))
+            rows.forget(conn, files)
+        done += len(files)
+        if not files:
+            break
+    return done
+
+
+def forget_bytes(pool: Pool, blobs: BlobStore, sha256: bytes) -> None:
+    """Remove a photo's blobs once no image of any collection has these bytes."""
+    with pool.connection() as conn:
+        _forget_bytes(conn, blobs, sha256)
+
+
+def _forget_bytes(conn: Connection, blobs: BlobStore, sha256: bytes) -> None:
+    # Under the same lock as storing them, so that an upload at this moment does not lose its file.
+    image_rows.lock_bytes(conn, sha256)
+    if not image_rows.bytes_in_use(conn, sha256):
+        for kind in OF_A_PHOTO:
+            blobs.delete(kind, sha256.hex())
