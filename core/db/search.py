@@ -1,6 +1,6 @@
 """Nearest neighbours in SQL, and the HNSW indexes of large collections."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,6 +21,12 @@ OVER_FETCH = 10
 """HNSW candidates per wanted row: several faces of one person collapse into one group."""
 
 LEAST_CANDIDATES = 100
+
+MORE_CANDIDATES = 8
+"""How many times more when those of one person crowded everybody else out."""
+
+MOST_CANDIDATES = 20_000
+"""As many as pgvector visits in one scan (``hnsw.max_scan_tuples``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,11 @@ def exact(conn: Connection, query: Query) -> list[Neighbour]:
 
 
 def hnsw(conn: Connection, query: Query) -> list[Neighbour]:
-    """Ask the collection's HNSW index; inside `bounded`, whose transaction it changes."""
+    """Ask the collection's HNSW index; inside `bounded`, whose transaction it changes.
+
+    The many faces of one person can crowd everybody else out of the candidates; then it asks for
+    more, or the others would be missing and the margin would say that there are none.
+    """
     execute(conn, SQL["prefer_index"], {})
     scored = sql.SQL(SQL["scored_hnsw"]).format(
         dimension=sql.Literal(len(query.embedding)),
@@ -118,7 +128,17 @@ def hnsw(conn: Connection, query: Query) -> list[Neighbour]:
     )
     ranked = sql.SQL(SQL["ranked"]).format(scored=scored)
     candidates = max(LEAST_CANDIDATES, OVER_FETCH * query.limit)
-    return fetch_all(conn, Neighbour, ranked, {**_params(query), "candidates": candidates})
+    found = fetch_all(conn, Neighbour, ranked, {**_params(query), "candidates": candidates})
+    while candidates < MOST_CANDIDATES and _crowded(found, query.limit):
+        candidates = min(MOST_CANDIDATES, candidates * MORE_CANDIDATES)
+        found = fetch_all(conn, Neighbour, ranked, {**_params(query), "candidates": candidates})
+    return found
+
+
+def _crowded(found: Sequence[Neighbour], limit: int) -> bool:
+    alone = {neighbour.person_id for neighbour in found} - {None}
+    only_one = len(alone) == 1 and all(neighbour.person_id for neighbour in found)
+    return len(found) < limit or (only_one and found[0].margin is None)
 
 
 def _params(query: Query) -> dict[str, object]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from psycopg import sql
 
 from core.db import collections, faces, pool, search
 from core.db.pool import Connection
@@ -188,6 +189,76 @@ def test_ties_are_broken_the_same_way_every_time(conn: Connection, make: Any) ->
     assert len(set(runs[0])) == 3
 
 
+def as_stored(vectors: np.ndarray) -> Any:
+    """Rounded to half precision; a cosine does not depend on the length that this changes."""
+    rounded = vectors.astype(np.float16).astype(np.float64)
+    return rounded / np.linalg.norm(rounded, axis=-1, keepdims=True)
+
+
+def brute_force(
+    stored: list[tuple[UUID, UUID | None, np.ndarray]], asked: Query
+) -> list[tuple[UUID | None, float, float | None, int]]:
+    """Person, cosine, margin and supporting faces of each group, by comparing everything."""
+    scored = [(face, person, float(vector @ asked.embedding)) for face, person, vector in stored]
+    groups: dict[UUID, list[float]] = {}
+    owners: dict[UUID, UUID | None] = {}
+    people: dict[UUID, float] = {}
+    for face, person, value in scored:
+        key = person if person and asked.by_person else face
+        groups.setdefault(key, []).append(value)
+        owners[key] = person
+        if person:
+            people[person] = max(value, people.get(person, -1))
+    ranked = sorted(groups, key=lambda key: (-max(groups[key]), key))[: asked.limit]
+    answer = []
+    for key in ranked:
+        best, own = max(groups[key]), owners[key]
+        behind = [value for person, value in people.items() if person != own and value <= best]
+        margin = best - max(behind) if behind else None
+        answer.append((own, best, margin, sum(v >= asked.threshold for v in groups[key])))
+    return answer
+
+
+@pytest.mark.parametrize("by_person", [True, False])
+@pytest.mark.parametrize("limit", [1, 2, 7, 500])
+def test_exact_search_is_what_comparing_everything_gives(
+    conn: Connection, make: Any, limit: int, by_person: bool
+) -> None:
+    collection_id = make.collection(dimension=16)
+    random = np.random.default_rng(limit).normal(size=(300, 16)).astype(np.float32)
+    random[:, 0] += 1
+    vectors = random / np.linalg.norm(random, axis=1, keepdims=True)
+    ids = make.faces(collection_id, list(vectors))
+    owner: dict[UUID, UUID] = {}
+    for number in range(25):
+        hers = ids[number * 8 : number * 8 + 1 + number % 8]
+        owner |= dict.fromkeys(hers, make.person(collection_id, f"{number}", hers))
+    rows = zip(ids, as_stored(vectors), strict=True)
+    stored = [(face, owner.get(face), vector) for face, vector in rows]
+    embedding = make.unit(1, 0.3, -0.2, dimension=16)
+    asked = query(collection_id, embedding, limit=limit, by_person=by_person)
+
+    found = search.exact(conn, asked)
+
+    true = brute_force(stored, replace(asked, embedding=as_stored(embedding)))
+    assert [(n.person_id, n.supporting) for n in found] == [(row[0], row[3]) for row in true]
+    assert [n.cosine for n in found] == pytest.approx([row[1] for row in true], abs=1e-5)
+    assert [n.margin for n in found] == [
+        None if row[2] is None else pytest.approx(row[2], abs=1e-5) for row in true
+    ]
+
+
+def test_margins_are_worked_out_once_and_not_for_each_row(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    make.person(collection_id, "Ada", make.faces(collection_id, [make.unit(1)] * 3))
+    ranked = sql.SQL(search.SQL["ranked"]).format(scored=sql.SQL(search.SQL["scored_exact"]))
+    asked = search._params(query(collection_id, make.unit(1)))
+
+    plan = "\n".join(row[0] for row in conn.execute(sql.SQL("EXPLAIN ") + ranked, asked))
+
+    assert "CTE people_best" in plan
+
+
 def test_a_search_that_takes_too_long_is_ended(conn: Connection) -> None:
     with (
         pytest.raises(SearchTimeout, match=r"0\.05 s"),
@@ -270,6 +341,29 @@ def test_hnsw_groups_and_leaves_out_as_exact_does(large: Large) -> None:
     assert person not in {neighbour.person_id for neighbour in without_person}
     assert without_person, "unnamed faces stay"
     assert len({neighbour.face_id for neighbour in by_face}) == 20
+
+
+@pytest.mark.parametrize("by_person", [True, False])
+@pytest.mark.parametrize("limit", [1, 5])
+def test_many_faces_of_one_person_do_not_hide_the_others_from_hnsw(
+    large: Large, limit: int, by_person: bool
+) -> None:
+    faces_of_one = search.LEAST_CANDIDATES * 3
+    with large.conn.transaction(force_rollback=True):
+        people_ids = {row[0] for row in large.conn.execute("SELECT id FROM people")}
+        crowd = search.exact(large.conn, large.query(0, by_person=False, limit=faces_of_one))
+        one = people_ids.pop()
+        large.conn.execute(
+            "UPDATE faces SET person_id = %s WHERE id = ANY(%s)",
+            [one, [neighbour.face_id for neighbour in crowd]],
+        )
+        asked = large.query(0, limit=limit, by_person=by_person)
+
+        fast, true = nearest(large, asked), search.exact(large.conn, asked)
+
+    assert len(fast) == limit
+    assert (fast[0].person_id, fast[0].margin) == (one, pytest.approx(true[0].margin))
+    assert [n.face_id for n in fast] == [n.face_id for n in true]
 
 
 def test_hnsw_really_uses_the_index_of_the_collection(large: Large) -> None:

@@ -25,9 +25,13 @@ SELECT id, image_id, person_id,
 WITH scored AS MATERIALIZED (
     SELECT *, CASE WHEN %(by_person)s THEN coalesce(person_id, id) ELSE id END AS key
       FROM ({scored}) AS found
-), people_best AS (
+), people_best AS MATERIALIZED (
+    -- Once, not again for each row of the answer. Whoever is better than the last row is a row
+    -- or owns one; behind it, the next and one more, since the next may be its own person.
     SELECT person_id, max(cosine) AS best
       FROM scored WHERE person_id IS NOT NULL GROUP BY person_id
+     ORDER BY best DESC
+     LIMIT %(limit)s + 2
 ), grouped AS (
     SELECT key, max(cosine) AS best,
            count(*) FILTER (WHERE cosine >= %(threshold)s) AS supporting
