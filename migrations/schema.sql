@@ -608,43 +608,43 @@ CREATE INDEX doomed_files_by_deletion ON public.doomed_files USING btree (deleti
 
 CREATE INDEX faces_by_id ON ONLY public.faces USING btree (id);
 
-CREATE INDEX faces_by_person ON ONLY public.faces USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_by_person ON ONLY public.faces USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_id_idx ON ONLY public.faces_tail USING btree (id);
 
 CREATE INDEX faces_tail_0_id_idx ON public.faces_tail_0 USING btree (id);
 
-CREATE INDEX faces_tail_person_id_idx ON ONLY public.faces_tail USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_person_id_quality_id_idx ON ONLY public.faces_tail USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
-CREATE INDEX faces_tail_0_person_id_idx ON public.faces_tail_0 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_0_person_id_quality_id_idx ON public.faces_tail_0 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_1_id_idx ON public.faces_tail_1 USING btree (id);
 
-CREATE INDEX faces_tail_1_person_id_idx ON public.faces_tail_1 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_1_person_id_quality_id_idx ON public.faces_tail_1 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_2_id_idx ON public.faces_tail_2 USING btree (id);
 
-CREATE INDEX faces_tail_2_person_id_idx ON public.faces_tail_2 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_2_person_id_quality_id_idx ON public.faces_tail_2 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_3_id_idx ON public.faces_tail_3 USING btree (id);
 
-CREATE INDEX faces_tail_3_person_id_idx ON public.faces_tail_3 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_3_person_id_quality_id_idx ON public.faces_tail_3 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_4_id_idx ON public.faces_tail_4 USING btree (id);
 
-CREATE INDEX faces_tail_4_person_id_idx ON public.faces_tail_4 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_4_person_id_quality_id_idx ON public.faces_tail_4 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_5_id_idx ON public.faces_tail_5 USING btree (id);
 
-CREATE INDEX faces_tail_5_person_id_idx ON public.faces_tail_5 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_5_person_id_quality_id_idx ON public.faces_tail_5 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_6_id_idx ON public.faces_tail_6 USING btree (id);
 
-CREATE INDEX faces_tail_6_person_id_idx ON public.faces_tail_6 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_6_person_id_quality_id_idx ON public.faces_tail_6 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX faces_tail_7_id_idx ON public.faces_tail_7 USING btree (id);
 
-CREATE INDEX faces_tail_7_person_id_idx ON public.faces_tail_7 USING btree (person_id) WHERE (person_id IS NOT NULL);
+CREATE INDEX faces_tail_7_person_id_quality_id_idx ON public.faces_tail_7 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX images_by_collection ON public.images USING btree (collection_id, id);
 
@@ -656,6 +656,8 @@ CREATE INDEX items_by_image ON public.items USING btree (image_id);
 
 CREATE INDEX items_to_do ON public.items USING btree (id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
 
+CREATE INDEX items_tried ON public.items USING btree (attempts) WHERE ((state = ANY (ARRAY['waiting'::text, 'running'::text])) AND (attempts > 0));
+
 CREATE INDEX people_by_collection ON public.people USING btree (collection_id, id);
 
 CREATE INDEX people_by_name ON public.people USING btree (collection_id, lower(name));
@@ -666,7 +668,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_0_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_0_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_0_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_0_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_0_pkey;
 
@@ -676,7 +678,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_1_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_1_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_1_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_1_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_1_pkey;
 
@@ -686,7 +688,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_2_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_2_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_2_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_2_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_2_pkey;
 
@@ -696,7 +698,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_3_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_3_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_3_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_3_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_3_pkey;
 
@@ -706,7 +708,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_4_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_4_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_4_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_4_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_4_pkey;
 
@@ -716,7 +718,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_5_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_5_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_5_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_5_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_5_pkey;
 
@@ -726,7 +728,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_6_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_6_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_6_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_6_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_6_pkey;
 
@@ -736,7 +738,7 @@ ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_7_id_idx
 
 ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_7_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_tail_person_id_idx ATTACH PARTITION public.faces_tail_7_person_id_idx;
+ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_7_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_7_pkey;
 
@@ -746,7 +748,7 @@ ALTER INDEX public.faces_by_id ATTACH PARTITION public.faces_tail_id_idx;
 
 ALTER INDEX public.faces_image_id_position_collection_id_key ATTACH PARTITION public.faces_tail_image_id_position_collection_id_key;
 
-ALTER INDEX public.faces_by_person ATTACH PARTITION public.faces_tail_person_id_idx;
+ALTER INDEX public.faces_by_person ATTACH PARTITION public.faces_tail_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_pkey ATTACH PARTITION public.faces_tail_pkey;
 

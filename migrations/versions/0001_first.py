@@ -119,7 +119,8 @@ CREATE TABLE faces (
     UNIQUE (collection_id, external_id)
 ) PARTITION BY LIST (collection_id);
 CREATE INDEX faces_by_id ON faces (id);
-CREATE INDEX faces_by_person ON faces (person_id) WHERE person_id IS NOT NULL;
+-- In this order a person's best face is the first entry.
+CREATE INDEX faces_by_person ON faces (person_id, quality DESC, id) WHERE person_id IS NOT NULL;
 CREATE TABLE faces_tail PARTITION OF faces DEFAULT PARTITION BY HASH (collection_id);
 COMMENT ON COLUMN faces.position IS 'Index of the face in its image, best detector score first.';
 COMMENT ON COLUMN faces.box IS 'left, top, right, bottom in pixels of the upright image.';
@@ -168,6 +169,8 @@ CREATE TABLE items (
     UNIQUE (job_id, position)
 );
 CREATE INDEX items_to_do ON items (id) WHERE state IN ('waiting', 'running');
+-- The sweeper looks for hopeless ones, and need not go through the whole backlog for them.
+CREATE INDEX items_tried ON items (attempts) WHERE state IN ('waiting', 'running') AND attempts > 0;
 CREATE INDEX items_by_image ON items (image_id);
 CREATE INDEX items_by_collection ON items (collection_id);
 COMMENT ON COLUMN items.key IS 'The name the sender knows the photo by.';

@@ -312,3 +312,30 @@ def test_an_item_has_one_of_the_known_states(conn: Connection, make: Any, state:
 
     with pytest.raises(Exception, match="items_state_check"):
         jobs.finish(conn, item_id, state=state)
+
+
+def test_what_a_sweep_and_a_claim_ask_never_reads_all_items(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    make.items(collection_id, 400)
+    conn.execute("UPDATE items SET state = 'indexed' WHERE position < 390")
+    conn.execute("UPDATE items SET attempts = 1 WHERE position = 395")
+    conn.execute("ANALYZE items")
+    asked = {
+        "space_ids": [make.space().id],
+        "lease": uuid4(),
+        "lease_s": 60,
+        "others": 15,
+        "max_attempts": 3,
+        "image_ids": [],
+        "detail": "lost",
+    }
+
+    for name, index in {
+        "claim": "items_to_do",
+        "work_waits": "items_to_do",
+        "lock_hopeless": "items_tried",
+    }.items():
+        explain = f"EXPLAIN {jobs.SQL[name]}"
+        plan = "\n".join(row[0] for row in conn.execute(explain, asked))
+        assert index in plan, plan
+        assert "Seq Scan on items" not in plan, plan

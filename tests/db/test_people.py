@@ -177,3 +177,19 @@ def test_a_held_person_is_not_locked_by_others_until_they_are_let_go(
 
         with pytest.raises(psycopg.errors.LockNotAvailable):
             people.lock(other.conn, made)
+
+
+def test_the_best_face_is_the_first_entry_of_an_index(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    for name in ("Ada", "Bob"):
+        make.person(collection_id, name, make.faces(collection_id, [make.unit(1)] * 300))
+    conn.execute("ANALYZE faces, people")
+    asked = {"collection_id": collection_id, "limit": 9}
+    asked |= dict.fromkeys(("after", "external_id", "name"))
+
+    explain = f"EXPLAIN {people.SQL['page']}"
+    plan = "\n".join(row[0] for row in conn.execute(explain, asked))
+
+    best = plan[plan.index("SubPlan 2") :]
+    assert "Merge Append" in best, plan
+    assert best.count("Seq Scan on faces") == 0, plan

@@ -121,11 +121,15 @@ UPDATE images SET state = 'dead', reason = 'worker_lost', detail = %(detail)s, f
  WHERE id = %(id)s AND state = 'waiting';
 
 -- name: work_waits
-SELECT EXISTS (
-    SELECT 1 FROM items JOIN collections ON collections.id = items.collection_id
-     WHERE (items.state = 'waiting' OR (items.state = 'running' AND items.lease_until < now()))
-       AND items.attempts < %(max_attempts)s
-       AND collections.space_id = ANY(%(space_ids)s));
+-- In the order of a claim, for its plan: where much was waiting a moment ago, the planner would
+-- rather read the whole table until it meets something.
+SELECT count(*) > 0
+  FROM (SELECT 1 FROM items JOIN collections ON collections.id = items.collection_id
+         WHERE (items.state = 'waiting' OR (items.state = 'running' AND items.lease_until < now()))
+           AND items.attempts < %(max_attempts)s
+           AND collections.space_id = ANY(%(space_ids)s)
+         ORDER BY items.id
+         LIMIT 1) AS first;
 
 -- name: backlog
 SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
