@@ -20,6 +20,15 @@ OPTIONS = " ".join(
     ]
 )
 
+POOLED = " ".join(
+    [
+        OPTIONS,
+        "-c lock_timeout=30s",  # whoever waits holds a thread and a connection that others need
+        # A process that hangs, or whose machine is gone, must not keep its locks for hours.
+        "-c idle_in_transaction_session_timeout=60s",
+    ]
+)
+
 
 def connect(database_url: str, *, autocommit: bool = False) -> Connection:
     """Open one connection, for commands and long maintenance.
@@ -43,7 +52,7 @@ def open_pool(database_url: str, *, size: int) -> Pool:
     """
     pool: Pool = ConnectionPool(
         database_url,
-        kwargs={"options": OPTIONS},
+        kwargs={"options": POOLED},
         configure=register_vector,
         check=ConnectionPool.check_connection,  # a restart of Postgres costs no request
         min_size=1,
