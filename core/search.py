@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import numpy as np
+import psycopg
 
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
@@ -309,7 +310,8 @@ def _space_of(conn: Connection, collection_id: UUID) -> str:
 def maintain_indexes(conn: Connection, *, exact_max: int) -> list[str]:
     """Build the HNSW indexes that large collections lack and drop those nobody wants.
 
-    One at a time: while somebody is at it, everybody else leaves at once.
+    One at a time: while somebody is at it, everybody else leaves at once. A build that fails (no
+    room for it, say) is reported, and the others are not held up by it.
 
     Args:
         conn: In autocommit mode and of its own; it is to be closed afterwards, which also gives
@@ -326,6 +328,12 @@ def maintain_indexes(conn: Connection, *, exact_max: int) -> list[str]:
             rows.drop_index(conn, index.name)
             done.append(f"dropped {index.name}")
     for wanted in rows.unindexed(conn, exact_max=exact_max):
-        if rows.build_index(conn, wanted):
-            done.append(f"built {rows.index_name(wanted.id)}")
+        name = rows.index_name(wanted.id)
+        try:
+            if rows.build_index(conn, wanted):
+                done.append(f"built {name}")
+        except psycopg.Error as error:
+            if conn.closed:
+                raise
+            done.append(f"could not build {name}: {error}")
     return done

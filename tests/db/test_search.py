@@ -435,3 +435,22 @@ def test_an_index_that_nobody_wants_is_dropped_and_a_broken_one_is_built_anew(
         assert not search.index_is_ready(conn, shrunk)
         collections.delete(conn, grown)
         assert maintain_indexes(conn, exact_max=5) == [f"dropped {search.index_name(grown)}"]
+
+
+def test_an_index_that_cannot_be_built_is_reported_and_holds_up_no_other(
+    fresh_database: Any, connect: Any
+) -> None:
+    url = fresh_database()
+    with connect(url) as setup:
+        first, second = (setup.make.collection() for _ in range(2))
+        for collection_id, faces in ((first, 8), (second, 9)):
+            setup.make.faces(collection_id, [setup.make.unit(1)] * faces)
+    blocked, built = search.index_name(first), search.index_name(second)
+    with pool.connect(url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE TABLE {} ()").format(sql.Identifier(blocked)))
+
+        failed, done = maintain_indexes(conn, exact_max=5)
+
+        assert failed.startswith(f"could not build {blocked}: ")
+        assert done == f"built {built}"
+        assert search.index_is_ready(conn, second)
