@@ -175,6 +175,10 @@ def test_the_keyboard_is_enough(visit: Visit, samples: Path, couple: Path) -> No
     page.set_input_files("#photo", couple)
     expect(page.locator(".outline")).to_have_count(2)
 
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#face-2")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#face-1")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_attribute("data-face", "1")
     page.keyboard.press("Tab")
@@ -212,6 +216,7 @@ def test_without_scripts_photos_are_added_and_searched(
 
     expect(page.locator("#face-1")).to_be_visible()
     expect(page.locator("#face-2")).to_be_visible()
+    expect(page.locator(".keys")).to_be_hidden()
     expect(page.locator("#face-1 .card.is-match")).to_have_count(1)
     page.locator(".chip[data-face='2']").click()
     assert page.url.endswith("#face-2")

@@ -143,7 +143,7 @@ function pick(face) {
 
 function step(event) {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  const typing = event.target.closest?.("input, select, textarea");
+  const typing = event.target.closest?.("input:not([type=file]), select, textarea");
   if (!by || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const faces = [...results.querySelectorAll(".answer")].map((each) => each.dataset.face);
   if (faces.length < 2) return;
