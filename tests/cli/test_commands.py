@@ -1,6 +1,7 @@
 """What a person at a terminal sees: the commands against real servers and a real worker."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,15 @@ def test_photos_go_in_a_face_is_named_and_found_in_another_photo(run: Run, sampl
     found = run("search", samples / "obama2.jpg", "-c", "team", "--json")
 
     [face] = rows(found)
-    best, other = face["found"]["matches"]
+    best, other = face["matches"]
     assert found.exit_code == 0
     assert ingested["states"] == {"indexed": 2}
-    assert best["neighbour"]["person_id"] == rows(named)["id"]
+    assert best["person"] == {"id": rows(named)["id"], "name": "Barack Obama"}
+    assert best["filename"] == "obama.jpg"
     assert best["decision"] == "match"
     assert other["decision"] == "no_match"
-    assert best["neighbour"]["cosine"] > other["neighbour"]["cosine"]
+    assert best["cosine"] > face["threshold"] > other["cosine"]
+    assert set(face["box"]) == set(best["box"]) == {"left", "top", "width", "height"}
 
 
 def test_a_photo_names_a_person_only_when_it_shows_one_face(run: Run, samples: Path) -> None:
@@ -160,6 +163,7 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(run: Run) -> 
     assert key.startswith("fsk_")
     assert key not in listed.stdout
     assert rows(listed)[0]["name"] == "laptop"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", rows(listed)[0]["created_at"])
     assert run("keys", "revoke", "laptop").exit_code == 0
     assert run("keys", "revoke", "laptop").exit_code == 1
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from typing import Any
 
@@ -71,7 +72,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 def print_json(value: Any) -> None:
     """Print *value* as one JSON document; what JSON lacks (ids, dates, paths) as text."""
-    click.echo(json.dumps(value, default=str, ensure_ascii=False))
+    click.echo(json.dumps(value, default=_text, ensure_ascii=False))
+
+
+def _text(value: object) -> str:
+    """Write a date as RFC 3339 does, like the API; anything else as it calls itself."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)
 
 
 def console() -> Console:

@@ -1,6 +1,6 @@
 """``facesearch search PHOTO``: who is in it?"""
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from core import collections as collection_use
 from core import search as use
-from core.search import Decision, Found, FoundFace, GroupBy, Options
+from core.search import Decision, Found, FoundFace, GroupBy, Match, Options
 from web.cli.common import json_option, print_json
 from web.cli.services import PARTLY, doorbell, system
 
@@ -93,10 +93,40 @@ def _matched(found: Found | None) -> bool:
 
 
 def _plain(face: FoundFace) -> dict[str, Any]:
+    """Show a query face and its matches, in the words of the API."""
+    found = face.found
     return {
         "index": face.index,
-        "box": list(face.query.face.box),
+        "box": _box(face.query.face.box),
         "score": face.query.face.score,
-        "reasons": list(face.reasons),
-        "found": None if face.found is None else asdict(face.found),
+        "searched": found is not None,
+        "reasons": face.reasons,
+        "threshold": found and found.threshold,
+        "threshold_source": found and found.threshold_source,
+        "searched_faces": found and found.searched_faces,
+        "exact": found and found.index.exact,
+        "matches": [_plain_match(match) for match in found.matches] if found else [],
     }
+
+
+def _plain_match(match: Match) -> dict[str, Any]:
+    near = match.neighbour
+    person = {"id": near.person_id, "name": near.person_name} if near.person_id else None
+    return {
+        "rank": match.rank,
+        "person": person,
+        "face_id": near.face_id,
+        "image_id": near.image_id,
+        "filename": near.filename,
+        "cosine": near.cosine,
+        "margin": near.margin,
+        "decision": match.decision,
+        "supporting_faces": near.supporting,
+        "quality": near.quality,
+        "box": _box(near.box),
+    }
+
+
+def _box(corners: Sequence[float]) -> dict[str, float]:
+    left, top, right, bottom = corners
+    return {"left": left, "top": top, "width": right - left, "height": bottom - top}
