@@ -9,18 +9,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 import yaml
 
 from core.db.migrate import status
-from core.local import processes
-from core.local.process import Command
+from core.local import processes, temporary
+from core.local.broker import Broker
+from core.local.postgres import Postgres
+from core.local.process import Child, Command, wait_ready
 from core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +86,18 @@ def start(
             process.wait(20)
         process.kill()
         process.wait()
+
+
+@contextmanager
+def running(server: Postgres | Broker, arguments: Sequence[str], log: Path) -> Iterator[None]:
+    """Run a prepared server with other *arguments* until the block is left."""
+    prepared = server.prepare()
+    child = Child(replace(prepared, argv=(prepared.argv[0], *arguments)), log)
+    try:
+        wait_ready(child, server.answers, seconds=PATIENCE_S)
+        yield
+    finally:
+        child.stop()
 
 
 def wait_for(process: subprocess.Popen[bytes], log: Path, happened: Callable[[], bool]) -> None:
@@ -148,6 +164,45 @@ def test_migrate_brings_an_empty_database_to_the_schema(start: Any, empty_databa
     assert process.wait(PATIENCE_S) == 0, log.read_text()
     current, head = status(empty_database)
     assert current == head
+
+
+def test_postgres_takes_the_settings_it_is_given(services: dict[str, Any], tmp_path: Path) -> None:
+    program, *given = services["postgres"]["command"]
+    # The embedded build is the one without lz4.
+    given = [setting.replace("=lz4", "=pglz") for setting in given]
+    with temporary.folder() as home:
+        server = Postgres(home / "cluster", home / "sockets", durable=False)
+        place = ("--listen_addresses=", f"--unix_socket_directories={server.sockets}")
+        arguments = ("-D", str(server.folder), *given, *place)
+
+        with (
+            running(server, arguments, tmp_path / "postgres.log"),
+            psycopg.connect(server.url_of("postgres")) as conn,
+        ):
+            taken = [
+                f"--{name}={conn.execute('SELECT current_setting(%s)', [name]).fetchone()[0]}"
+                for name in (setting[2:].partition("=")[0] for setting in given)
+            ]
+
+    assert program == "postgres"
+    assert taken == given
+
+
+def test_broker_keeps_nothing_on_disk_and_throws_nothing_away(
+    services: dict[str, Any], tmp_path: Path
+) -> None:
+    program, *given = services["broker"]["command"]
+    server = Broker(tmp_path / "broker.sock")
+    place = ("--port", "0", "--unixsocket", str(server.socket), "--dir", str(tmp_path))
+
+    with (
+        running(server, (*given, *place), tmp_path / "broker.log"),
+        redis.Redis.from_url(server.url, decode_responses=True) as client,
+    ):
+        taken = client.config_get("save", "appendonly", "maxmemory-policy")
+
+    assert program == "valkey-server"
+    assert taken == {"save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}
 
 
 def test_web_answers(start: Any, free_port: int) -> None:
