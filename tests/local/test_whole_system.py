@@ -1,15 +1,23 @@
 """`facesearch up` with the real worker, beat and web."""
 
+import json
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 System = Any
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -64,3 +72,38 @@ def test_a_killed_supervisor_takes_the_real_processes_along(
     process.wait()
 
     eventually(lambda: whole.leftovers() == [])
+
+
+def tour(page: str) -> str:
+    """The commands of the section "Three calls"."""
+    [commands] = re.findall(r"## Three calls\n[^#]*?```sh\n(.*?)```", page, re.DOTALL)
+    return str(commands)
+
+
+@pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("jq")), reason="curl and jq are not installed"
+)
+def test_the_three_calls_of_the_readme_find_the_person(whole: System) -> None:
+    commands = tour((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert commands == tour((ROOT / "docs" / "api.md").read_text(encoding="utf-8"))
+    whole.up()
+
+    found = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", commands.replace(":8000/", f":{whole.port}/")],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={
+            **whole.environment,
+            "PATH": f"{Path(sys.executable).parent}:{whole.environment['PATH']}",
+        },
+    )
+
+    assert found.returncode == 0, found.stderr
+    uploaded, length = json.JSONDecoder().raw_decode(found.stdout)
+    searched = json.loads(found.stdout[length:])
+    first, second = searched["results"][0]["matches"]
+    obama, biden = (item["image_id"] for item in uploaded["items"])
+    assert (first["image_id"], first["decision"]) == (obama, "match")
+    assert (second["image_id"], second["decision"]) == (biden, "no_match")
