@@ -38,7 +38,7 @@ from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 
-pytest_plugins = ["tests.worker_processes"]
+pytest_plugins = ["tests.worker_processes", "tests.queues"]
 
 TEMPLATE = "template_facesearch"
 MODELS = Path(__file__).parents[1] / "models"
