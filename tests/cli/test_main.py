@@ -51,14 +51,20 @@ def interrupted() -> None:
     raise KeyboardInterrupt
 
 
+@group.command()
+def interrupted_import() -> None:
+    raise ImportError("initialization failed") from KeyboardInterrupt()
+
+
 def test_an_expected_failure_is_one_line_and_exit_code_1() -> None:
     result = CliRunner().invoke(group, ["fails"])
 
     assert (result.exit_code, result.stderr) == (1, "facesearch: There is no collection trip.\n")
 
 
-def test_an_interrupted_command_exits_as_shells_expect() -> None:
-    assert CliRunner().invoke(group, ["interrupted"]).exit_code == 130
+@pytest.mark.parametrize("name", ["interrupted", "interrupted-import"])
+def test_an_interrupted_command_exits_as_shells_expect(name: str) -> None:
+    assert CliRunner().invoke(group, [name]).exit_code == 130
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

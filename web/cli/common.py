@@ -65,6 +65,11 @@ class FaceSearchGroup(click.Group):
             ctx.exit(FAILED)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+        except ImportError as error:
+            # Ctrl-C while a compiled module is being imported arrives as this.
+            if not isinstance(error.__cause__, KeyboardInterrupt):
+                raise
+            ctx.exit(INTERRUPTED)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
