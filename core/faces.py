@@ -15,8 +15,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 """Shape ``(height, width, 3)``, RGB, upright (EXIF rotation applied), C-contiguous."""
 
 Landmarks: TypeAlias = NDArray[np.float32]
-"""Shape ``(5, 2)``: left eye, right eye, nose, left and right mouth corner as seen in the picture;
-each x, y in pixels of the upright image."""
+"""Shape ``(5, 2)``: left eye, right eye, nose, left and right mouth corner as seen when the face
+stands upright, whatever its turn in the picture; each x, y in pixels of the upright image."""
 
 Embedding: TypeAlias = NDArray[np.float32]
 """Shape ``(dimension,)``, L2 norm 1, so that a dot product is the cosine."""
@@ -44,12 +44,18 @@ class DetectedFace:
         left, top, right, bottom = self.box
         return max(0.0, right - left) * max(0.0, bottom - top)
 
+    @property
+    def shorter_side(self) -> float:
+        """Of the box, in pixels."""
+        left, top, right, bottom = self.box
+        return max(0.0, min(right - left, bottom - top))
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:
     """How much a face can be trusted to look like its owner. Each part is 0 (bad) to 1 (good)
-    except the angles, in degrees: yaw > 0 looks to the picture's right, pitch > 0 up, roll > 0
-    is turned clockwise.
+    except the angles, in degrees: roll > 0 is turned clockwise in the picture, from -180 to 180;
+    of the face turned back upright, yaw > 0 looks to the right and pitch > 0 up.
     """
 
     overall: float

@@ -27,6 +27,7 @@ EMBEDDED_AT_ONCE: Final = 512
 
 EXCEEDS_MAX_FACES: Final = "exceeds_max_faces"
 BAD_LANDMARKS: Final = "bad_landmarks"
+FACE_TOO_SMALL: Final = "face_too_small"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,7 @@ class SkippedFace:
     """A face that was found and cannot be searched.
 
     Attributes:
-        reason: ``exceeds_max_faces``, ``bad_landmarks`` or ``bad_embedding``.
+        reason: ``face_too_small``, ``exceeds_max_faces``, ``bad_landmarks`` or ``bad_embedding``.
     """
 
     face: DetectedFace
@@ -159,7 +160,9 @@ class Pipeline:
         largest = sorted(faces, key=lambda face: face.area, reverse=True)
         beyond = {id(face) for face in largest[self._max_faces :]}
         for face in faces:
-            if id(face) in beyond:
+            if face.shorter_side < self.models.min_face:
+                skipped.append(SkippedFace(face, FACE_TOO_SMALL))
+            elif id(face) in beyond:
                 skipped.append(SkippedFace(face, EXCEEDS_MAX_FACES))
             elif (done := self._align(pixels, face)) is None:
                 skipped.append(SkippedFace(face, BAD_LANDMARKS))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -122,6 +123,31 @@ def test_very_many_faces_are_embedded_in_parts(monkeypatch: pytest.MonkeyPatch) 
         face.embedding[0] / face.embedding[1] == pytest.approx(face.face.score * 51, rel=1e-3)
         for face in photo.faces
     )
+
+
+def test_faces_smaller_than_the_recogniser_needs_are_named_and_not_embedded() -> None:
+    class Shrinking(Mosaic):
+        def _faces(self, image: Pixels) -> list[DetectedFace]:
+            return [
+                replace(face, box=(0, 0, width, height))
+                for face, (width, height) in zip(
+                    super()._faces(image), [(20, 90), (19.9, 90), (90, 19.9), (90, 20)], strict=True
+                )
+            ]
+
+    embedder = MeanColour()
+    models = FaceModels(Shrinking(), embedder, Device.CPU, min_face=20)
+    running = Pipeline(models, LIMITS, max_faces=1, decode_threads=1)
+
+    (photo,) = map(analysed, running.analyse([mosaic(*[(9 - n, 0, 0) for n in range(4)])]))
+
+    assert [each.face.box for each in photo.faces] == [(0, 0, 20, 90)]
+    assert [(each.face.box, each.reason) for each in photo.skipped] == [
+        ((0, 0, 19.9, 90), "face_too_small"),
+        ((0, 0, 90, 19.9), "face_too_small"),
+        ((0, 0, 90, 20), "exceeds_max_faces"),
+    ]
+    assert embedder.batches == [1]
 
 
 def test_of_too_many_faces_the_largest_are_kept_and_the_others_are_named() -> None:
@@ -280,6 +306,37 @@ def test_the_mixing_of_photos_in_a_batch_changes_no_embedding(
     for left, right in zip(together, alone, strict=True):
         for a, b in zip(left.faces, right.faces, strict=True):
             assert a.embedding @ b.embedding > 0.99999
+
+
+@pytest.mark.shared_data
+def test_a_photo_on_its_head_gives_the_face_of_the_upright_one(
+    real: Callable[..., list[AnalysedPhoto]], shared_data: Path
+) -> None:
+    folder = shared_data / "faces" / "odd-images" / "insightface"
+
+    upright, turned = real(folder / "rotate_rot_0.jpg", folder / "rotate_rot_180.jpg")
+    (expected,), (face,) = upright.faces, turned.faces
+
+    assert face.embedding @ expected.embedding > 0.99
+    left, top, right, bottom = expected.face.box
+    width, height = upright.header.width, upright.header.height
+    mirrored = (width - right, height - bottom, width - left, height - top)
+    assert face.face.box == pytest.approx(mirrored, abs=2)
+    assert abs(face.quality.roll - expected.quality.roll) == pytest.approx(180, abs=2)
+    assert face.quality.yaw == pytest.approx(expected.quality.yaw, abs=2)
+    assert face.quality.overall == pytest.approx(expected.quality.overall, abs=0.05)
+
+
+@pytest.mark.shared_data
+def test_faces_too_small_to_be_compared_are_shown_with_their_reason(
+    real: Callable[..., list[AnalysedPhoto]], shared_data: Path
+) -> None:
+    (photo,) = real(shared_data / "faces" / "scenes" / "office5.jpg")
+
+    assert len(photo.faces) + len(photo.skipped) == 12
+    assert {each.reason for each in photo.skipped} == {"face_too_small"}
+    assert max(each.face.shorter_side for each in photo.skipped) < 16
+    assert min(each.face.shorter_side for each in photo.faces) >= 16
 
 
 def _turned_by_90() -> bytes:

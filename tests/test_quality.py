@@ -114,7 +114,7 @@ def test_a_mirrored_photo_looks_the_other_way(photo: tuple[Pixels, Landmarks]) -
 
 
 @pytest.mark.shared_data
-@pytest.mark.parametrize("degrees", [-90, -30, 30, 150])
+@pytest.mark.parametrize("degrees", [-90, -30, 30, 90, 150, 180])
 def test_a_photo_turned_clockwise_rolls_by_that_angle(
     photo: tuple[Pixels, Landmarks], degrees: float
 ) -> None:
@@ -125,7 +125,8 @@ def test_a_photo_turned_clockwise_rolls_by_that_angle(
 
     quality, other = quality_of(pixels, landmarks), quality_of(turned, points)
 
-    assert other.roll - quality.roll == pytest.approx(degrees, abs=0.1)
+    assert (other.roll - quality.roll) % 360 == pytest.approx(degrees % 360, abs=0.1)
+    assert -180 <= other.roll <= 180
     assert other.yaw == pytest.approx(quality.yaw, abs=0.1)
     assert other.overall == pytest.approx(quality.overall, abs=0.05)
 

@@ -45,8 +45,14 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FaceModels:
-    """The two networks of one pack, loaded, and where they run."""
+    """The two networks of one pack, loaded, and where they run.
+
+    Attributes:
+        min_face: Pixels of the photo that the shorter side of a face's box must have; a smaller
+            face tells the recogniser too little.
+    """
 
     detector: Detector
     embedder: Embedder
     device: Device = Device.CPU
+    min_face: float = 0

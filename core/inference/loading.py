@@ -9,6 +9,7 @@ from core.inference.install import load_graph
 from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
 from core.inference.scrfd import Scrfd
 from core.inference.session import CHAINS, open_session
+from core.inference.turning import Turning
 from core.settings import Device, Settings
 
 
@@ -38,7 +39,16 @@ def load_models(pack: Pack, settings: Settings) -> FaceModels:
         detector = Scrfd(session(pack.detector), pack.detector)
     recogniser = session(pack.recogniser)
     embedder = OnnxEmbedder(recogniser, pack.recogniser)
-    return FaceModels(detector, embedder, _device_of(recogniser))
+    return FaceModels(
+        _looking_again(detector, pack.detector.turned_threshold),
+        embedder,
+        _device_of(recogniser),
+        min_face=pack.recogniser.min_face,
+    )
+
+
+def _looking_again(detector: Detector, threshold: float) -> Detector:
+    return Turning(detector, threshold) if threshold < 1 else detector
 
 
 def _device_of(session: ort.InferenceSession) -> Device:

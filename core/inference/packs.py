@@ -68,6 +68,7 @@ PackName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")
 FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Url: TypeAlias = Annotated[str, AfterValidator(_safe_address)]
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+TurnedThreshold: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Side: TypeAlias = Annotated[int, Field(ge=32, le=8192, multiple_of=32)]
 Sides: TypeAlias = Annotated[tuple[Side, ...], Field(min_length=1), AfterValidator(_ascending)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -158,6 +159,9 @@ class ScrfdSpec:
         sides: Side of the square input of each pass, ascending. The coarse pass finds faces that
             fill the photo: of close-ups with a margin of 15 % the pass at 640 alone missed 82 %,
             the two passes none. A small photo needs no second pass.
+        turned_threshold: Score that the best face of a photo must reach after the photo was turned
+            because no face was found; 1 turns none. Of 582 pictures without a face 0.5 finds one
+            in 4, 0.6 in none; true faces in turned photos of LFW score 0.64 and more.
         nms: Overlap above which the weaker of two boxes is dropped.
     """
 
@@ -166,6 +170,7 @@ class ScrfdSpec:
     sides: Sides = (320, 640)
     threshold: Fraction = 0.5
     nms: Fraction = 0.4
+    turned_threshold: TurnedThreshold = 0.6
 
     @property
     def graph(self) -> str:
@@ -180,6 +185,7 @@ class CenterFaceSpec:
     Attributes:
         sides: Longer side of the photo in each pass, ascending; it is shrunk to that, never
             enlarged. The coarse pass finds the faces that fill the photo.
+        turned_threshold: As of SCRFD; true faces in turned photos of LFW score 0.76 and more.
         nms: Overlap above which the weaker of two boxes is dropped.
     """
 
@@ -188,6 +194,7 @@ class CenterFaceSpec:
     sides: Sides = (640, 1280)
     threshold: Fraction = 0.5
     nms: Fraction = 0.3
+    turned_threshold: TurnedThreshold = 0.6
 
     @property
     def graph(self) -> str:
@@ -208,6 +215,10 @@ class RecogniserSpec:
         colours: Order of the input's channels.
         mean: Subtracted from each channel (in the order red, green, blue), then divided by *std*.
         flip: ``sum`` adds the embedding of the mirrored crop to that of the crop.
+        min_face: Pixels of the photo that the shorter side of a face's box must have. With
+            MobileFaceNet, of faces shrunk to 16 pixels 81 % have their mate at rank 1 among 150
+            people, of 14 pixels 56 %, of 12 pixels 36 %. No part of the space: it chooses faces
+            and changes no vector.
     """
 
     kind: Literal["arcface", "dlib"]
@@ -218,6 +229,7 @@ class RecogniserSpec:
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: Annotated[float, Field(gt=0)] = 127.5
     flip: Literal["none", "sum"] = "none"
+    min_face: Annotated[float, Field(ge=0)] = 16
 
     @property
     def graph(self) -> str:

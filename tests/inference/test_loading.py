@@ -1,6 +1,7 @@
 """From an installed pack to people told apart."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,25 @@ def test_a_missing_device_stops_the_load(
 
     with pytest.raises(DeviceUnavailable, match="tensorrt"):
         load_models(pack, settings)
+
+
+@pytest.mark.shared_data
+def test_the_keys_of_a_pack_decide_which_faces_are_looked_for(
+    test_manifest: Manifest, weights: Path, tmp_path: Path, photo: Callable[[str], Pixels]
+) -> None:
+    pack = test_manifest.pack("test_scrfd")
+    install(pack, tmp_path, source=weights, accept_licence=True)
+    upright_only = replace(
+        pack,
+        detector=replace(pack.detector, turned_threshold=1),
+        recogniser=replace(pack.recogniser, min_face=40),
+    )
+    head_down = photo("odd-images/insightface/rotate_rot_180.jpg")
+
+    models = [load_models(each, on_cpu(tmp_path)) for each in (pack, upright_only)]
+
+    assert [len(each.detector.detect([head_down])[0]) for each in models] == [1, 0]
+    assert [each.min_face for each in models] == [16, 40]
 
 
 def test_loading_prints_nothing(

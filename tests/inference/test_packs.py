@@ -72,6 +72,25 @@ def test_an_unknown_pack_is_answered_with_the_known_ones(manifest: Manifest) -> 
         manifest.pack("buffalo")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('file = "det.onnx" }', 'file = "det.onnx", turned_threshold = 1 }'),
+        ("dimension = 512", "dimension = 512, min_face = 40"),
+    ],
+)
+def test_which_faces_are_chosen_is_no_part_of_the_space(
+    written: Path, before: str, after: str
+) -> None:
+    written.write_text(GOOD)
+    plain = read_manifest(written).pack("mine")
+    written.write_text(GOOD.replace(before, after))
+    choosing = read_manifest(written).pack("mine")
+
+    assert choosing != plain
+    assert choosing.space.id == plain.space.id
+
+
 def test_the_space_of_the_open_pack_never_changes_by_accident(manifest: Manifest) -> None:
     # Stored vectors belong to this id: a change here makes every collection unsearchable.
     assert manifest.pack("open").space.id == "sp_4a2975d3524e0cf929ea4b64c0679403"

@@ -25,6 +25,7 @@ def test_every_error_code_has_words() -> None:
 
 def test_every_reason_that_core_gives_has_words() -> None:
     given = {
+        "face_too_small",
         "exceeds_max_faces",
         "bad_landmarks",
         "bad_embedding",

@@ -195,9 +195,9 @@ class Quality(Answer):
     sharpness: float
     brightness: float
     size: float
-    yaw: float = Field(description="Degrees; above 0 it looks to the picture's right.")
+    yaw: float = Field(description="Degrees; above 0 it looks to the right, once upright.")
     pitch: float = Field(description="Degrees; above 0 it looks up.")
-    roll: float = Field(description="Degrees; above 0 it is turned clockwise.")
+    roll: float = Field(description="Degrees, -180 to 180; above 0 it is turned clockwise.")
 
     @classmethod
     def of(
