@@ -58,7 +58,8 @@ class Settings(BaseSettings):
         Path("models"), description="Folder that holds one folder of weights per installed pack."
     )
     extra_packs: Path | None = Field(
-        None, description="A manifest of your own packs, read after models/packs.toml."
+        None,
+        description="Manifest of your own packs. Unset: own-packs.toml in MODELS_DIR, if it is there.",
     )
 
     # Models

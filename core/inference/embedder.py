@@ -47,6 +47,9 @@ class OnnxEmbedder:
         self._session = session
         self._spec = spec
         self._mean = np.array(spec.mean, dtype=np.float32)
+        self._std = np.array(spec.std, dtype=np.float32)
+        crop = (3, self.side, self.side)
+        self._shape = crop if spec.layout == "nchw" else (*crop[1:], crop[0])
         self._input = self._checked_input()
         self._batches = self._fixed_batch() or batches
         if self._batches is None and session.get_providers()[0] != CPU:
@@ -63,7 +66,7 @@ class OnnxEmbedder:
     def _run_all(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         raw = np.empty((len(crops), self.dimension), dtype=np.float32)
         for start, count, size in self._runs(len(crops)):
-            blob = np.zeros((size, 3, self.side, self.side), dtype=np.float32)
+            blob = np.zeros((size, *self._shape), dtype=np.float32)
             blob[:count] = self._blob(crops[start : start + count])
             (output,) = self._session.run(None, {self._input: blob})
             if output.shape != (size, self.dimension):
@@ -83,9 +86,9 @@ class OnnxEmbedder:
             yield start, count, size
 
     def _blob(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        scaled = (crops.astype(np.float32) - self._mean) / np.float32(self._spec.std)
+        scaled = (crops.astype(np.float32) - self._mean) / self._std
         ordered = scaled if self._spec.colours == "rgb" else scaled[..., ::-1]
-        return ordered.transpose(0, 3, 1, 2)
+        return ordered if self._spec.layout == "nhwc" else ordered.transpose(0, 3, 1, 2)
 
     def _checked_input(self) -> str:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -99,13 +102,13 @@ class OnnxEmbedder:
             len(entry.shape) == 4  # noqa: PLR2004 - N, C, H, W
             and all(
                 not isinstance(given, int) or given == wanted
-                for given, wanted in zip(entry.shape[1:], (3, self.side, self.side), strict=True)
+                for given, wanted in zip(entry.shape[1:], self._shape, strict=True)
             )
         )
         if not fits or entry.type != "tensor(float)":
             raise ModelError(
                 f"The recogniser takes {entry.type} of shape {entry.shape}; the manifest's "
-                f"template gives float crops of 3 x {self.side} x {self.side}."
+                f"template gives float crops of {' x '.join(map(str, self._shape))}."
             )
         name: str = entry.name
         return name

@@ -50,12 +50,7 @@ def dynamic_graph(data: bytes) -> bytes:
     except DecodeError as error:
         raise ModelError("The detector's file is not an ONNX model.") from error
     graph = model.graph
-    # Weights listed as inputs could be replaced at each run: ONNX Runtime warns of each, and
-    # cannot fold them.
-    weights = {constant.name for constant in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    del graph.input[:]
-    graph.input.extend(inputs)
+    _keep_weights(graph)
     # Counters of the training; ONNX Runtime warns of each that no node uses.
     used = {name for node in graph.node for name in node.input}
     constants = [constant for constant in graph.initializer if constant.name in used]
@@ -69,6 +64,55 @@ def dynamic_graph(data: bytes) -> bytes:
     return serialised
 
 
+def honest_recogniser(data: bytes) -> bytes:
+    """Return a recogniser's graph without what ONNX Runtime would warn of, for its session only.
+
+    ArcFace's exporter freed the batch of the input and left 1 on the output; MXNet's listed the
+    weights as inputs. Any other warning stays to be seen.
+
+    Raises:
+        ModelError: The data is not an ONNX model, or not the whole of one.
+    """
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ModelError("The recogniser's file is not an ONNX model.") from error
+    graph = model.graph
+    if any(weight.data_location == onnx.TensorProto.EXTERNAL for weight in graph.initializer):
+        raise ModelError("The recogniser keeps its weights in a second file; save both as one.")
+    listed = _keep_weights(graph)
+    lies = [
+        value
+        for value in graph.output
+        if len(graph.input) == 1 and not _fixed_batch(graph.input[0]) and _fixed_batch(value)
+    ]
+    if not listed and not lies:
+        return data
+    for value in lies:
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    serialised: bytes = model.SerializeToString(deterministic=True)
+    return serialised
+
+
+def _keep_weights(graph: onnx.GraphProto) -> bool:
+    """Take weights out of the inputs; returns whether there were any.
+
+    Listed there they could be replaced at each run: ONNX Runtime warns of each, and cannot fold
+    them.
+    """
+    weights = {constant.name for constant in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    listed = len(inputs) < len(graph.input)
+    del graph.input[:]
+    graph.input.extend(inputs)
+    return listed
+
+
+def _fixed_batch(value: onnx.ValueInfoProto) -> bool:
+    dims = value.type.tensor_type.shape.dim
+    return len(dims) > 0 and dims[0].dim_value > 0
+
+
 def _dlib_graph(data: bytes, sha256: str, spec: RecogniserSpec) -> bytes:
     graph = dlib_onnx.convert(data)
     reference = json.loads(
@@ -77,7 +121,7 @@ def _dlib_graph(data: bytes, sha256: str, spec: RecogniserSpec) -> bytes:
     if sha256 != reference["weights_sha256"]:
         return graph  # other weights of the same architecture: there is nothing to compare with
     picture = dlib_onnx.reference_input()[None].astype(np.float32)
-    scaled = (picture - np.array(spec.mean, np.float32)) / np.float32(spec.std)
+    scaled = (picture - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
     session = open_session(graph, Device.CPU, 0)
     (found,) = session.run(None, {"input": np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))})
     difference = float(np.abs(found[0] - np.array(reference["embedding"])).max())

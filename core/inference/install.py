@@ -173,7 +173,7 @@ def install(
         ModelError: *source* lacks a file, or a file cannot be converted.
         DiskFull: There is too little disk.
     """
-    with _disk_errors(models_dir), _locked(models_dir, pack.name) as work:
+    with disk_errors(models_dir), locked(models_dir, pack.name) as work:
         try:
             return verify(pack, models_dir)
         except (PackNotInstalled, DigestMismatch):
@@ -202,7 +202,7 @@ def install_samples(
         DigestMismatch, DownloadFailed, ModelError, DiskFull: As *install* does.
     """
     paths: list[Path] = []
-    with _disk_errors(folder), _locked(folder, "samples") as work:
+    with disk_errors(folder), locked(folder, "samples") as work:
         for each in manifest.samples:
             targets = {file: folder / file.name for file in each.files}
             if any(not t.is_file() or archives.sha256(t) != f.sha256 for f, t in targets.items()):
@@ -244,7 +244,7 @@ def _require_acceptance(pack: Pack, accepted: bool) -> None:
     licence = pack.licence
     if licence.acceptance and not accepted:
         raise LicenceNotAccepted(
-            f"{licence.title}. {licence.summary} Read {licence.url}; then "
+            f"{licence.title}. {licence.summary} Read {licence.url or 'it'}; then "
             f"`facesearch models install {pack.name} --accept-license` accepts it and installs.",
             pack=pack.name,
             licence=licence.id,
@@ -253,8 +253,8 @@ def _require_acceptance(pack: Pack, accepted: bool) -> None:
 
 
 @contextmanager
-def _locked(models_dir: Path, name: str) -> Iterator[Path]:
-    """Hold the lock of one pack and give an empty folder to work in, removed at the end.
+def locked(models_dir: Path, name: str) -> Iterator[Path]:
+    """Hold the lock of *name*, most often a pack, and give an empty folder to work in, removed at the end.
 
     What a killed install left there is removed first.
     """
@@ -272,7 +272,8 @@ def _locked(models_dir: Path, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into one sentence."""
     try:
         yield
     except OSError as error:

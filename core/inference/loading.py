@@ -5,8 +5,9 @@ import onnxruntime as ort
 from core.inference.centerface import CenterFace
 from core.inference.contracts import Detector, FaceModels
 from core.inference.embedder import OnnxEmbedder
+from core.inference.graphs import honest_recogniser
 from core.inference.install import load_graph
-from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
+from core.inference.packs import CenterFaceSpec, Pack
 from core.inference.scrfd import Scrfd
 from core.inference.session import CHAINS, open_session
 from core.inference.turning import Turning
@@ -23,21 +24,9 @@ def load_models(pack: Pack, settings: Settings) -> FaceModels:
         ModelError: A graph does not fit the manifest.
     """
 
-    def session(network: DetectorSpec | RecogniserSpec) -> ort.InferenceSession:
-        graph = load_graph(pack, settings.models_dir, network)
-        return open_session(
-            graph,
-            settings.device,
-            settings.inference_threads,
-            shapes_lie=network.kind in ("scrfd", "arcface"),
-        )
-
-    detector: Detector
-    if isinstance(pack.detector, CenterFaceSpec):
-        detector = CenterFace(session(pack.detector), pack.detector)
-    else:
-        detector = Scrfd(session(pack.detector), pack.detector)
-    recogniser = session(pack.recogniser)
+    detector = load_detector(pack, settings)
+    graph = load_graph(pack, settings.models_dir, pack.recogniser)
+    recogniser = open_session(honest_recogniser(graph), settings.device, settings.inference_threads)
     embedder = OnnxEmbedder(recogniser, pack.recogniser)
     return FaceModels(
         _looking_again(detector, pack.detector.turned_threshold),
@@ -45,6 +34,21 @@ def load_models(pack: Pack, settings: Settings) -> FaceModels:
         _device_of(recogniser),
         min_face=pack.recogniser.min_face,
     )
+
+
+def load_detector(pack: Pack, settings: Settings) -> Detector:
+    """Load the detector of a pack alone.
+
+    Raises:
+        ModelError: As *load_models* does.
+    """
+    graph = load_graph(pack, settings.models_dir, pack.detector)
+    session = open_session(
+        graph, settings.device, settings.inference_threads, shapes_lie=pack.detector.kind == "scrfd"
+    )
+    if isinstance(pack.detector, CenterFaceSpec):
+        return CenterFace(session, pack.detector)
+    return Scrfd(session, pack.detector)
 
 
 def _looking_again(detector: Detector, threshold: float) -> Detector:

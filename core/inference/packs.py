@@ -1,6 +1,6 @@
 """Model packs as the manifest describes them. Nothing here reads weights.
 
-The manifest is ``models/packs.toml``, plus one of the operator's own if the settings name it.
+The manifest is ``models/packs.toml``, plus one of the operator's own where there is one.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -34,6 +35,11 @@ WARP = "similarity-bilinear-v1"
 """How ``core.alignment`` maps landmarks to a template; part of every space."""
 
 STRICT = ConfigDict(extra="forbid")
+
+PACK_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
+
+OWN_MANIFEST = "own-packs.toml"
+"""In the models folder: the packs of this installation's owner, unless the settings name a file."""
 
 
 SAFE_ADDRESS = re.compile(r"https://\S+|http://(localhost|127\.0\.0\.1|\[::1\])[:/]\S*")
@@ -58,13 +64,17 @@ def _ascending(sides: tuple[int, ...]) -> tuple[int, ...]:
     return sides
 
 
+def _for_each_channel(value: object) -> object:
+    return (value,) * 3 if isinstance(value, int | float) else value
+
+
 def converted(name: str) -> str:
     """Return the name of the graph that is made from a pinned file."""
     return f"{Path(name).stem}.converted.onnx"
 
 
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-PackName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
+PackName: TypeAlias = Annotated[str, Field(pattern=PACK_NAME)]
 FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Url: TypeAlias = Annotated[str, AfterValidator(_safe_address)]
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
@@ -72,6 +82,13 @@ TurnedThreshold: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Side: TypeAlias = Annotated[int, Field(ge=32, le=8192, multiple_of=32)]
 Sides: TypeAlias = Annotated[tuple[Side, ...], Field(min_length=1), AfterValidator(_ascending)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Channels: TypeAlias = Annotated[tuple[float, float, float], BeforeValidator(_for_each_channel)]
+Scales: TypeAlias = Annotated[
+    tuple[
+        Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]
+    ],
+    BeforeValidator(_for_each_channel),
+]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -86,10 +103,10 @@ class Licence:
 
     id: Text
     title: Text
-    url: Url
     summary: Text
     commercial: bool
     acceptance: bool
+    url: Url | None = None
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -213,7 +230,9 @@ class RecogniserSpec:
         kind: ``arcface``: an ONNX graph of one input and one output; ``dlib``: a serialised
             dlib network, converted at install.
         colours: Order of the input's channels.
-        mean: Subtracted from each channel (in the order red, green, blue), then divided by *std*.
+        layout: Order of the input's axes: batch, channels, height, width, or channels last.
+        mean: Subtracted from red, green and blue; one number stands for all three.
+        std: What red, green and blue are then divided by; one number stands for all three.
         flip: ``sum`` adds the embedding of the mirrored crop to that of the crop.
         min_face: Pixels of the photo that the shorter side of a face's box must have. With
             MobileFaceNet, of faces shrunk to 16 pixels 81 % have their mate at rank 1 among 150
@@ -226,8 +245,9 @@ class RecogniserSpec:
     dimension: Annotated[int, Field(ge=1, le=4000)]
     template: Annotated[str, AfterValidator(_known_template)] = "arcface-112-v1"
     colours: Literal["rgb", "bgr"] = "rgb"
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    std: Annotated[float, Field(gt=0)] = 127.5
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    mean: Channels = (127.5, 127.5, 127.5)
+    std: Scales = (127.5, 127.5, 127.5)
     flip: Literal["none", "sum"] = "none"
     min_face: Annotated[float, Field(ge=0)] = 16
 
@@ -292,7 +312,9 @@ class Pack:
                 "sha256": self.file(recogniser.file).sha256,
                 "colours": recogniser.colours,
                 "mean": list(recogniser.mean),
-                "std": recogniser.std,
+                # One number where the channels share it, as ids were made before they could
+                # differ. The layout is no part: a graph takes one only.
+                "std": recogniser.std[0] if len(set(recogniser.std)) == 1 else [*recogniser.std],
                 "flip": recogniser.flip,
             },
             "alignment": {
@@ -351,15 +373,19 @@ def load_manifest(settings: Settings) -> Manifest:
         SetupError: A manifest cannot be read or is wrong; every fault is named.
     """
     manifest = read_manifest(tracked_manifest())
-    if settings.extra_packs is None:
+    own = own_manifest(settings)
+    if settings.extra_packs is None and not own.exists():
         return manifest
-    extra = read_manifest(settings.extra_packs)
+    extra = read_manifest(own)
     twice = sorted(manifest.packs.keys() & extra.packs.keys())
     if twice:
-        raise SetupError(
-            f"{settings.extra_packs} describes packs that exist already: {', '.join(twice)}."
-        )
+        raise SetupError(f"{own} describes packs that exist already: {', '.join(twice)}.")
     return Manifest(MANIFEST_VERSION, {**manifest.packs, **extra.packs}, manifest.samples)
+
+
+def own_manifest(settings: Settings) -> Path:
+    """Where the operator's own packs are described; the file need not exist."""
+    return settings.extra_packs or settings.models_dir / OWN_MANIFEST
 
 
 def tracked_manifest() -> Path:
@@ -394,8 +420,9 @@ def _resolved(tables: dict[str, Any]) -> dict[str, Any]:
     for name, pack in packs.items() if isinstance(packs, dict) else ():
         if isinstance(pack, dict):
             pack["name"] = name
-            if isinstance(licences, dict) and pack.get("licence") in licences:
-                pack["licence"] = licences[pack["licence"]]
+            key = pack.get("licence")  # or the licence itself, as a table
+            if isinstance(licences, dict) and isinstance(key, str) and key in licences:
+                pack["licence"] = licences[key]
     return tables
 
 

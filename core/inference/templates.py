@@ -44,6 +44,12 @@ ARCFACE_112 = Template(
 )
 """What ArcFace, AdaFace and most later recognisers are trained with."""
 
+ARCFACE_128 = Template("arcface-128-v1", 128, tuple((x + 8.0, y) for x, y in ARCFACE_112.points))
+"""The face of 112 pixels in the middle of a wider crop, as InsightFace cuts 128."""
+
+ARCFACE_224 = Template("arcface-224-v1", 224, tuple((2 * x, 2 * y) for x, y in ARCFACE_112.points))
+"""Twice as large, as InsightFace cuts 224."""
+
 DLIB_150 = Template(
     "dlib-150-v1",
     150,
@@ -51,4 +57,6 @@ DLIB_150 = Template(
 )
 """Where five landmarks fall in the 150x150 chips that dlib cuts by its own 68 landmarks."""
 
-TEMPLATES: Mapping[str, Template] = MappingProxyType({t.name: t for t in (ARCFACE_112, DLIB_150)})
+TEMPLATES: Mapping[str, Template] = MappingProxyType(
+    {t.name: t for t in (ARCFACE_112, ARCFACE_128, ARCFACE_224, DLIB_150)}
+)

@@ -18,7 +18,7 @@ from core.images import PhotoLimits
 from core.inference import install
 from core.inference.contracts import FaceModels
 from core.inference.loading import load_models
-from core.inference.packs import Manifest, load_manifest, read_manifest
+from core.inference.packs import Manifest, read_manifest, tracked_manifest
 from core.settings import Device, Settings
 
 TESTS = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ LIMITS = PhotoLimits(max_bytes=2**26, max_pixels=10**8)
 @pytest.fixture(scope="session")
 def manifest() -> Manifest:
     """The tracked manifest."""
-    return load_manifest(Settings(_env_file=None))
+    return read_manifest(tracked_manifest())
 
 
 @pytest.fixture(scope="session")

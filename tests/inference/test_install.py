@@ -40,7 +40,7 @@ PINNED = tuple(
     PinnedFile(name, hashlib.sha256(content).hexdigest(), len(content))
     for name, content in CONTENT.items()
 )
-LICENCE = Licence("X", "Research only", "https://example.org/", "For research.", False, True)
+LICENCE = Licence("X", "Research only", "For research.", False, True, "https://example.org/")
 
 
 def make_pack(source: ArchiveSource | LocalSource) -> Pack:

@@ -7,6 +7,7 @@ import pytest
 from core.errors import PackNotFound, SetupError
 from core.inference.packs import (
     DLIB_CONVERTER_VERSION,
+    OWN_MANIFEST,
     ArchiveSource,
     Manifest,
     load_manifest,
@@ -121,6 +122,7 @@ def test_packs_of_the_same_networks_share_a_space(manifest: Manifest) -> None:
         ('kind = "arcface"', 'kind = "arcface", colours = "bgr"'),
         ('kind = "arcface"', 'kind = "arcface", mean = [0, 0, 0]'),
         ('kind = "arcface"', 'kind = "arcface", std = 128.0'),
+        ('kind = "arcface"', 'kind = "arcface", std = [127.5, 127.5, 128.0]'),
         ("dimension = 512", "dimension = 128"),
         (f'"rec.onnx", sha256 = "{DIGEST}"', f'"rec.onnx", sha256 = "1{DIGEST[1:]}"'),
         (f'"det.onnx", sha256 = "{DIGEST}"', f'"det.onnx", sha256 = "1{DIGEST[1:]}"'),
@@ -148,6 +150,33 @@ def test_thresholds_and_passes_leave_the_space_alone(written: Path) -> None:
     assert read_manifest(written).pack("mine").space.id == before
 
 
+def test_one_number_for_all_channels_is_the_same_as_three(written: Path) -> None:
+    written.write_text(GOOD)
+    before = read_manifest(written).pack("mine")
+
+    written.write_text(
+        GOOD.replace(
+            'kind = "arcface"', 'kind = "arcface", mean = 127.5, std = [127.5, 127.5, 127.5]'
+        )
+    )
+
+    assert read_manifest(written).pack("mine") == before
+    assert read_manifest(written).pack("mine").space.id == before.space.id
+
+
+def test_a_licence_can_stand_in_its_pack_and_needs_no_address(written: Path) -> None:
+    table = GOOD.split("[licences.free]\n")[1].split("[packs.mine]", maxsplit=1)[0]
+    written.write_text(
+        GOOD.replace("[licences.free]\n" + table, "").replace('licence = "free"\n', "")
+        + "[packs.mine.licence]\n"
+        + table.replace('url = "https://example.org/"\n', "")
+    )
+
+    licence = read_manifest(written).pack("mine").licence
+
+    assert (licence.id, licence.url) == ("MIT", None)
+
+
 def test_every_fault_is_named_at_once(written: Path) -> None:
     text = GOOD.replace("dimension = 512", "dimension = 0").replace(DIGEST, "abc", 1)
     written.write_text(text.replace('title = "Mine"', 'tittle = "Mine"'))
@@ -170,7 +199,7 @@ def test_every_fault_is_named_at_once(written: Path) -> None:
         (
             "dimension = 512",
             'dimension = 512, template = "x"',
-            "one of arcface-112-v1, dlib-150-v1",
+            "one of arcface-112-v1, arcface-128-v1, arcface-224-v1, dlib-150-v1",
         ),
         ('file = "det.onnx" }', 'file = "det.onnx", sides = [640, 320] }', "must ascend"),
         ('file = "det.onnx" }', 'file = "det.onnx", sides = [100] }', "multiple of 32"),
@@ -198,6 +227,14 @@ def test_own_packs_come_beside_the_tracked_ones(written: Path) -> None:
 
     assert manifest.pack("mine").title == "Mine"
     assert manifest.pack("open").recogniser.dimension == 128
+
+
+def test_own_packs_among_the_models_need_no_setting(tmp_path: Path) -> None:
+    (tmp_path / OWN_MANIFEST).write_text(GOOD)
+
+    manifest = load_manifest(Settings(_env_file=None, models_dir=tmp_path))
+
+    assert manifest.pack("mine").title == "Mine"
 
 
 def test_an_own_pack_cannot_take_the_place_of_a_tracked_one(written: Path) -> None:

@@ -13,7 +13,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "status": Lazy("web.cli.local", "Say what runs."),
         "migrate": Lazy("web.cli.local", "Bring the database to this version's schema."),
         "demo": Lazy("web.cli.demo", "Show the whole system on sample photos."),
-        "models": Lazy("web.cli.models", "List, install and check model packs."),
+        "models": Lazy("web.cli.models", "List, install, add and check model packs."),
         "collections": Lazy("web.cli.collections", "Create, list and delete collections."),
         "ingest": Lazy("web.cli.ingest", "Put photos into a collection."),
         "search": Lazy("web.cli.search", "Find the people of a photo."),

@@ -1,4 +1,4 @@
-"""``facesearch models``: list, install, check and describe model packs."""
+"""``facesearch models``: list, install, add, check and describe model packs."""
 
 import sys
 from collections.abc import Iterator
@@ -17,11 +17,15 @@ from core.inference.packs import Licence, Manifest, Pack, load_manifest
 from core.inference.sources import Progress as Report
 from core.settings import Settings
 from web.cli.common import FAILED, FaceSearchGroup, console, json_option, print_json, settings
+from web.cli.models_add import add
 
 
 @click.group(cls=FaceSearchGroup)
 def models() -> None:
-    """List, install and check model packs."""
+    """List, install, add and check model packs."""
+
+
+models.add_command(add)
 
 
 @models.command("list")
@@ -59,7 +63,7 @@ def show(name: str, as_json: bool) -> None:
         ("threshold", f"{described['threshold']:g} ({described['threshold_source']})"),
         ("space", f"{described['space']}, {described['dimension']} numbers a face"),
         ("licence", f"{licence['title']}: {licence['summary']}"),
-        ("", licence["url"]),
+        ("", licence["url"] or ""),
         (
             "installed",
             f"{installed['installed_at']} in {installed['folder']}" if installed else "no",
@@ -80,7 +84,7 @@ def install(name: str, source: Path | None, accept: bool, as_json: bool) -> None
     """Install the pack NAME: fetch, check and convert its files. One that is there is verified."""
     chosen, manifest = _open()
     pack = manifest.pack(name)
-    click.echo(f"Licence: {pack.licence.title}. {pack.licence.url}", err=True)
+    click.echo(f"Licence: {pack.licence.title}. {pack.licence.url or ''}".rstrip(), err=True)
     accept = accept or _asked(pack, chosen.models_dir)
     with download_bars() as progress:
         installed = packs.install(

@@ -67,9 +67,9 @@ class Licence(Answer):
 
     id: str
     title: str
-    url: str
     summary: str
     commercial: bool
+    url: str | None = Field(None, description="Where the terms can be read.")
 
 
 class Pack(Answer):
