@@ -3,27 +3,31 @@
 The manifest is ``models/packs.toml``, plus one of the operator's own where there is one.
 """
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from core import spaces
 from core.errors import PackNotFound, SetupError
 from core.inference.templates import TEMPLATES, Template
+from core.inference.values import (
+    Channels,
+    FileName,
+    Fraction,
+    PackName,
+    Scales,
+    Sha256,
+    Sides,
+    TemplateName,
+    Text,
+    TurnedThreshold,
+    Url,
+)
 from core.settings import Settings
 from core.spaces import Space
 
@@ -36,59 +40,13 @@ WARP = "similarity-bilinear-v1"
 
 STRICT = ConfigDict(extra="forbid")
 
-PACK_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
-
 OWN_MANIFEST = "own-packs.toml"
 """In the models folder: the packs of this installation's owner, unless the settings name a file."""
-
-
-SAFE_ADDRESS = re.compile(r"https://\S+|http://(localhost|127\.0\.0\.1|\[::1\])[:/]\S*")
-"""https only; plain http reaches this very machine at most."""
-
-
-def _safe_address(url: str) -> str:
-    if not SAFE_ADDRESS.fullmatch(url):
-        raise ValueError("must start with https://")
-    return url
-
-
-def _known_template(name: str) -> str:
-    if name not in TEMPLATES:
-        raise ValueError(f"must be one of {', '.join(sorted(TEMPLATES))}")
-    return name
-
-
-def _ascending(sides: tuple[int, ...]) -> tuple[int, ...]:
-    if list(sides) != sorted(set(sides)):
-        raise ValueError("must ascend")
-    return sides
-
-
-def _for_each_channel(value: object) -> object:
-    return (value,) * 3 if isinstance(value, int | float) else value
 
 
 def converted(name: str) -> str:
     """Return the name of the graph that is made from a pinned file."""
     return f"{Path(name).stem}.converted.onnx"
-
-
-Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-PackName: TypeAlias = Annotated[str, Field(pattern=PACK_NAME)]
-FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-Url: TypeAlias = Annotated[str, AfterValidator(_safe_address)]
-Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
-TurnedThreshold: TypeAlias = Annotated[float, Field(gt=0, le=1)]
-Side: TypeAlias = Annotated[int, Field(ge=32, le=8192, multiple_of=32)]
-Sides: TypeAlias = Annotated[tuple[Side, ...], Field(min_length=1), AfterValidator(_ascending)]
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Channels: TypeAlias = Annotated[tuple[float, float, float], BeforeValidator(_for_each_channel)]
-Scales: TypeAlias = Annotated[
-    tuple[
-        Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]
-    ],
-    BeforeValidator(_for_each_channel),
-]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -243,7 +201,7 @@ class RecogniserSpec:
     kind: Literal["arcface", "dlib"]
     file: FileName
     dimension: Annotated[int, Field(ge=1, le=4000)]
-    template: Annotated[str, AfterValidator(_known_template)] = "arcface-112-v1"
+    template: TemplateName = "arcface-112-v1"
     colours: Literal["rgb", "bgr"] = "rgb"
     layout: Literal["nchw", "nhwc"] = "nchw"
     mean: Channels = (127.5, 127.5, 127.5)

@@ -23,7 +23,6 @@ from core.inference.install import Installed
 from core.inference.loading import load_detector
 from core.inference.packs import (
     OWN_MANIFEST,
-    PACK_NAME,
     Licence,
     LocalSource,
     Manifest,
@@ -38,6 +37,7 @@ from core.inference.packs import (
 from core.inference.probing import FaceCheck, GraphShape, Probe
 from core.inference.session import open_session
 from core.inference.templates import TEMPLATES
+from core.inference.values import PACK_NAME
 from core.settings import Device, Settings
 
 LICENCE_FILE: Final = "LICENCE.txt"

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from core.errors import DigestMismatch, DownloadFailed, SetupError
 from core.inference import archives
-from core.inference.packs import SAFE_ADDRESS, ArchiveSource, PackageSource
+from core.inference.packs import ArchiveSource, PackageSource
+from core.inference.values import SAFE_ADDRESS
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called while something long goes on, with its name, the bytes done and, where known, all."""

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.inference import packs
-from core.inference.packs import load_manifest
-from core.settings import Settings
+from core.inference.packs import read_manifest, tracked_manifest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 
@@ -33,7 +32,7 @@ def test_every_key_of_the_manifest_is_explained(described: type) -> None:
 
 
 def test_every_pack_stands_in_the_table_with_its_threshold() -> None:
-    for pack in load_manifest(Settings(_env_file=None)):
+    for pack in read_manifest(tracked_manifest()):
         (row,) = [line for line in PAGE.splitlines() if re.match(rf"\|.*`{pack.name}`", line)]
         *_, dimension, commercial, threshold = (cell.strip() for cell in row.strip("|").split("|"))
 
