@@ -132,6 +132,8 @@ def register(wish: Registration, settings: Settings) -> Registered:
         session = open_session(honest_recogniser(data), Device.CPU, settings.inference_threads)
         shape = probing.inspect(session, wish.side)
         licence_text = wish.licence_file.read_bytes() if wish.licence_file else None
+        if licence_text == b"":
+            raise ModelError("The licence file is empty.")
         pack = _pack(wish, donor, shape, data, licence_text)
         embedder = OnnxEmbedder(session, pack.recogniser)
         probe = probing.probe(embedder)

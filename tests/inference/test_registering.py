@@ -1,5 +1,6 @@
 """Registering a recogniser: a pack that works and is written down, or nothing at all."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,6 +161,7 @@ def test_every_pack_can_be_written_as_a_table(settings: Settings, tmp_path: Path
         ({"side": 224}, ModelError, "112 x 112 pixels, not 224"),
         ({"detector": "buffalo_l"}, PackNotInstalled, "models install buffalo_l"),
         ({"file": Path("nowhere.onnx")}, ModelError, "No such file"),
+        ({"licence_file": Path(os.devnull)}, ModelError, "licence file is empty"),
     ],
 )
 def test_a_refusal_says_why_and_leaves_nothing(
