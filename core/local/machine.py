@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from core.errors import SetupError
+from core.inference.install import show
+from core.inference.packs import load_manifest
 from core.settings import Settings
 
 NEEDED_FLAGS = ("avx2", "fma", "f16c")
@@ -62,6 +64,15 @@ def require_disk(settings: Settings) -> None:
             f"Only {free} MiB of disk are free in {settings.data_dir} and facesearch needs "
             f"{needed}: free some, or choose another FACESEARCH_DATA_DIR."
         )
+
+
+def require_pack(settings: Settings) -> None:
+    """Refuse to start when the worker would only end with the same sentence a little later.
+
+    Raises:
+        ModelError: The pack of new collections is unknown or not installed; names the cure.
+    """
+    show(load_manifest(settings).pack(settings.pack), settings.models_dir)
 
 
 def require_port(settings: Settings) -> None:

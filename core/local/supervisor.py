@@ -96,6 +96,7 @@ class Supervisor:
         with state.only_one(self._data), suppress(Stopped):
             machine.require_port(self._settings)
             machine.require_disk(self._settings)
+            machine.require_pack(self._settings)
             self._end_leftovers()
             folder = sockets.choose(self._run)
             try:

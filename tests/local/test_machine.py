@@ -1,11 +1,14 @@
 """A machine that cannot run facesearch is told so in one sentence."""
 
+from pathlib import Path
+
 import pytest
 
-from core.errors import SetupError
+from core.errors import ModelError, SetupError
 from core.local import machine, sockets
 from core.local.accounts import folder_mode
 from core.local.temporary import folder
+from core.settings import Settings
 
 
 def test_a_processor_without_the_needed_instructions_is_refused() -> None:
@@ -21,6 +24,19 @@ def test_a_processor_without_the_needed_instructions_is_refused() -> None:
 @pytest.mark.parametrize("flags", [{"avx2", "fma", "f16c", "sse2"}, set()])
 def test_a_capable_processor_and_one_of_another_kind_are_accepted(flags: set[str]) -> None:
     machine.require_processor(flags)
+
+
+@pytest.mark.parametrize(
+    ("pack", "says"),
+    [("nix", "no model pack 'nix'"), ("buffalo_l", "facesearch models install buffalo_l")],
+)
+def test_an_unknown_or_missing_pack_is_named_before_anything_starts(
+    tmp_path: Path, pack: str, says: str
+) -> None:
+    settings = Settings(_env_file=None, pack=pack, models_dir=tmp_path)
+
+    with pytest.raises(ModelError, match=says):
+        machine.require_pack(settings)
 
 
 def test_sockets_stay_in_the_data_folder_where_its_path_is_short_enough() -> None:
