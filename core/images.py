@@ -25,7 +25,7 @@ from core.errors import (
     UnsupportedFormat,
 )
 from core.faces import Pixels
-from core.settings import Settings
+from core.settings import MIB, Settings
 
 _BACKGROUND: Final = (255, 255, 255)
 """Behind transparent pixels. White is what browsers and most viewers show there, so the picture
@@ -68,7 +68,7 @@ class PhotoLimits:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Take the limits that the operator set."""
-        return cls(settings.max_photo_mib * 2**20, settings.max_megapixels * 10**6)
+        return cls(settings.max_photo_mib * MIB, settings.max_megapixels * 10**6)
 
 
 @dataclass(frozen=True, slots=True)

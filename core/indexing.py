@@ -119,8 +119,7 @@ def _crops_go_with_rows(services: Services, faces: Sequence[NewFace]) -> Iterato
     try:
         yield
     except Exception:
-        for face in faces:
-            services.blobs.delete(Kind.CROP, face.id.hex)
+        _delete_crops(services, faces)
         raise
 
 
@@ -226,13 +225,16 @@ def _clean_up(
     written: set[UUID],
 ) -> None:
     """Remove the files that were stored for images that were deleted meanwhile."""
-    for face in faces:
-        if face.image_id not in written:
-            services.blobs.delete(Kind.CROP, face.id.hex)
+    _delete_crops(services, [face for face in faces if face.image_id not in written])
     for outcome in outcomes:
         claim = outcome.claim
         if claim.image_id not in written and claim.sha256 is not None:
             forget_bytes(services.pool, services.blobs, claim.sha256)
+
+
+def _delete_crops(services: Services, faces: Sequence[NewFace]) -> None:
+    for face in faces:
+        services.blobs.delete(Kind.CROP, face.id.hex)
 
 
 def _release(pool: Pool, lease: UUID, error: Exception) -> None:

@@ -193,8 +193,7 @@ def by_face(services: Services, collection: Collection, face_id: UUID, options: 
         embedding = face_rows.embedding(conn, face_id)
         if face is None or embedding is None:
             raise FaceNotFound(face_id)
-        space_id = _space_of(conn, face.collection_id)
-    require_same(collection.space_id, space_id)
+        _require_same_space(conn, collection, face.collection_id)
     return by_embedding(services, collection, embedding, options, without_face=face_id)
 
 
@@ -212,9 +211,8 @@ def by_person(
         person = people_rows.get(conn, person_id)
         if person is None:
             raise PersonNotFound(person_id)
-        space_id = _space_of(conn, person.collection_id)
+        _require_same_space(conn, collection, person.collection_id)
         centroid = people_rows.centroid(conn, person)
-    require_same(collection.space_id, space_id)
     if centroid is None:
         raise InvalidRequest(f"{person.name} has no face to search with.")
     return by_embedding(services, collection, centroid, options, without_person=person_id)
@@ -301,10 +299,13 @@ def _decide(cosine: float, threshold: float) -> Decision:
     return Decision.MATCH if cosine >= threshold else Decision.NO_MATCH
 
 
-def _space_of(conn: Connection, collection_id: UUID) -> str:
-    collection = collection_rows.get(conn, collection_id)
-    assert collection is not None, "a foreign key keeps the collection while its faces exist"
-    return collection.space_id
+def _require_same_space(conn: Connection, collection: Collection, home_id: UUID) -> None:
+    """Refuse what is at home in a collection of another space; mostly it is the same collection."""
+    if home_id == collection.id:
+        return
+    home = collection_rows.get(conn, home_id)
+    assert home is not None, "a foreign key keeps the collection while its faces exist"
+    require_same(collection.space_id, home.space_id)
 
 
 def maintain_indexes(conn: Connection, *, exact_max: int) -> list[str]:

@@ -15,9 +15,7 @@ from core.db.pool import Pool, open_pool
 from core.errors import DiskFull, SetupError
 from core.exchange import Exchange
 from core.inference.packs import Manifest, load_manifest
-from core.settings import Settings
-
-MIB = 1024 * 1024
+from core.settings import MIB, Settings
 
 PATIENCE_S = 5
 """Beyond the longest wait that a command itself asks for."""

@@ -12,6 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.errors import SetupError
 
 ENV_PREFIX = "FACESEARCH_"
+
+MIB = 1024 * 1024
+"""Bytes in the unit of every limit of files and disk."""
 ENV_FILE = ".env"
 TEST_PREFIX = "FACESEARCH_TEST_"
 """Variables for the tests alone; no setting begins so."""

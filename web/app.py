@@ -8,8 +8,8 @@ from flask import Flask, Request
 
 from core.doorbell import Doorbell
 from core.local.state import resolve
-from core.services import MIB, Services, open_services
-from core.settings import Settings
+from core.services import Services, open_services
+from core.settings import MIB, Settings
 from web import api, pages, problems, security
 from web.doorbell import CeleryDoorbell
 from web.services import EXTENSION, Web

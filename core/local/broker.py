@@ -13,8 +13,8 @@ import redis
 
 from core.errors import SetupError
 from core.local.process import Command
+from core.settings import MIB
 
-MIB = 1024 * 1024
 ON_THE_PATH = ("valkey-server", "redis-server")
 
 

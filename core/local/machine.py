@@ -10,15 +10,13 @@ from pathlib import Path
 from core.errors import SetupError
 from core.inference.install import show
 from core.inference.packs import load_manifest
-from core.settings import Settings
+from core.settings import MIB, Settings
 
 NEEDED_FLAGS = ("avx2", "fma", "f16c")
 """What the vector kernels of the embedded Postgres are compiled for."""
 
 ROOM_MIB = 1024
 """Disk for a new cluster, its write-ahead log and our logs, on top of the limit for uploads."""
-
-MIB = 1024 * 1024
 
 
 def require_processor(flags: Collection[str] | None = None) -> None:

@@ -21,12 +21,12 @@ from psycopg import sql
 from core.errors import SetupError
 from core.local.accounts import Account, database_account, make_reachable, make_readable
 from core.local.process import Command
+from core.settings import MIB
 
 logger = logging.getLogger(__name__)
 
 SUPERUSER = "facesearch"
 DATABASE = "facesearch"
-MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 

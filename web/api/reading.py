@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from core.errors import InvalidRequest
-from core.services import MIB
+from core.settings import MIB
 
 Model = TypeVar("Model", bound=BaseModel)
 

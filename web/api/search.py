@@ -10,7 +10,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from core import collections, errors, search
 from core.db.collections import Collection
 from core.search import Found, FoundPhoto
-from core.services import MIB
+from core.settings import MIB
 from web.api import reading
 from web.api.images import IMAGE_PROBLEMS
 from web.api.models.search import (

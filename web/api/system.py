@@ -13,7 +13,7 @@ from core.errors import BrokerUnavailable
 from core.formats import OPENERS
 from core.images import PhotoLimits
 from core.search import MOST_MATCHES
-from core.services import MIB
+from core.settings import MIB
 from core.workers_seen import WorkerSeen
 from web import security
 from web.api.models.common import LARGEST_METADATA, LARGEST_PAGE, LONGEST_NAME

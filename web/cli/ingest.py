@@ -18,7 +18,8 @@ from core.db.jobs import Item
 from core.doorbell import Doorbell
 from core.errors import CollectionNotFound, SetupError, WorkerUnavailable
 from core.intake import Upload
-from core.services import MIB, Services
+from core.services import Services
+from core.settings import MIB
 from web.cli.common import console, json_option, print_json
 from web.cli.services import PARTLY, doorbell, system
 

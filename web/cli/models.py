@@ -15,7 +15,7 @@ from core.errors import FaceSearchError, PackNotInstalled
 from core.inference import install as packs
 from core.inference.packs import Licence, Manifest, Pack, load_manifest
 from core.inference.sources import Progress as Report
-from core.settings import Settings
+from core.settings import MIB, Settings
 from web.cli.common import FAILED, FaceSearchGroup, console, json_option, print_json, settings
 from web.cli.models_add import add
 
@@ -93,7 +93,7 @@ def install(name: str, source: Path | None, accept: bool, as_json: bool) -> None
     if as_json:
         print_json(_describe(pack, chosen.models_dir))
     else:
-        size = sum(file.bytes for file in installed.files) / 2**20
+        size = sum(file.bytes for file in installed.files) / MIB
         click.echo(f"The pack {name} is installed in {installed.folder} ({size:.0f} MiB).")
 
 

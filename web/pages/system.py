@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import redis
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -16,7 +15,7 @@ from core.inference.packs import Pack
 from core.workers_seen import WorkerSeen
 from web.pages import forms
 from web.pages.trouble import Trouble, trouble
-from web.services import services
+from web.services import services, version
 
 blueprint = Blueprint("system", __name__, url_prefix="/system")
 
@@ -86,7 +85,7 @@ def _page(*, new_key: str | None = None, problem: Trouble | None = None) -> str:
         new_key=new_key,
         problem=problem,
         settings=services().settings,
-        version=_version(),
+        version=version(),
     )
 
 
@@ -107,10 +106,3 @@ def _health() -> Health:
 
 def _workers_with(pack: Pack, workers: Sequence[WorkerSeen]) -> int:
     return sum(worker.ready and pack.space.id in worker.spaces for worker in workers)
-
-
-def _version() -> str:
-    try:
-        return version("facesearch")
-    except PackageNotFoundError:
-        return "source tree"
