@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +25,8 @@ from core.db.faces import NewFace
 from core.db.jobs import Claimed
 from core.db.pool import Connection, Pool
 from core.errors import BadImage, BlobMissing
+from core.gates import Gate, split
+from core.inference.packs import Manifest
 from core.pipeline import AnalysedPhoto, SkippedFace, encode_crop
 from core.removal import forget_bytes
 from core.services import Services
@@ -95,9 +97,22 @@ def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) 
             outcomes.append(_Outcome(claim, missing))
     results = pipeline.analyse([photo for _, photo in present])
     outcomes += [
-        _Outcome(claim, result) for (claim, _), result in zip(present, results, strict=True)
+        _Outcome(claim, _gated(services.manifest, claim, result))
+        for (claim, _), result in zip(present, results, strict=True)
     ]
     return outcomes
+
+
+def _gated(
+    manifest: Manifest, claim: Claimed, result: AnalysedPhoto | BadImage
+) -> AnalysedPhoto | BadImage:
+    """Move the faces that the collection's gate refuses to those that were left out."""
+    gate = Gate(claim.quality_gate)
+    if isinstance(result, BadImage) or gate is Gate.OFF:
+        return result
+    kept, refused = split(result.faces, gate, manifest.norm_floor(claim.space_id, gate))
+    left_out = [SkippedFace(face.face, why[0], tuple(why[1:])) for face, why in refused]
+    return replace(result, faces=tuple(kept), skipped=(*result.skipped, *left_out))
 
 
 def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome]) -> None:
@@ -215,7 +230,8 @@ def _not_indexed(photo: AnalysedPhoto) -> tuple[str | None, str | None]:
 
 def _skipped(skipped: SkippedFace) -> dict[str, Any]:
     box = [float(side) for side in skipped.face.box]
-    return {"box": box, "score": float(skipped.face.score), "reason": skipped.reason}
+    score = float(skipped.face.score)
+    return {"box": box, "score": score, "reason": skipped.reason, "reasons": [*skipped.reasons]}
 
 
 def _clean_up(

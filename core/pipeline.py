@@ -35,11 +35,18 @@ class SkippedFace:
     """A face that was found and cannot be searched.
 
     Attributes:
-        reason: ``face_too_small``, ``exceeds_max_faces``, ``bad_landmarks`` or ``bad_embedding``.
+        reason: ``face_too_small``, ``exceeds_max_faces``, ``bad_landmarks`` or ``bad_embedding``;
+            or the first of those that a gate gives, and *others* the rest.
     """
 
     face: DetectedFace
     reason: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """All of them, the first first."""
+        return (self.reason, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,15 @@ CREATE TABLE public.collections (
     face_count bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    quality_gate text DEFAULT 'off'::text NOT NULL,
     CONSTRAINT collections_face_count_check CHECK ((face_count >= 0)),
     CONSTRAINT collections_image_count_check CHECK ((image_count >= 0)),
     CONSTRAINT collections_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT collections_quality_gate_check CHECK ((quality_gate = ANY (ARRAY['off'::text, 'standard'::text, 'strict'::text]))),
     CONSTRAINT collections_threshold_check CHECK (((threshold >= ('-1'::integer)::double precision) AND (threshold <= (1)::double precision)))
 );
+
+COMMENT ON COLUMN public.collections.quality_gate IS 'What faces must measure up to; counts for photos indexed from now on.';
 
 CREATE TABLE public.doomed_files (
     id bigint NOT NULL,

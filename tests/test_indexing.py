@@ -89,7 +89,12 @@ def test_faces_left_out_beside_others_are_written_down_with_their_reason(
     image = queue.image(image_id)
     assert (image.face_count, image.reason) == (1, None)
     assert image.skipped_faces == [
-        {"box": [1.0, 0.0, 5.0, 4.0], "score": 0.9, "reason": "bad_landmarks"}
+        {
+            "box": [1.0, 0.0, 5.0, 4.0],
+            "score": 0.9,
+            "reason": "bad_landmarks",
+            "reasons": ["bad_landmarks"],
+        }
     ]
 
 

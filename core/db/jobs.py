@@ -63,13 +63,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A photo that a worker took; *sha256* is None when the image was deleted meanwhile."""
+    """A photo that a worker took; *sha256* is None when the image was deleted meanwhile.
+
+    Attributes:
+        quality_gate: Of its collection, at this moment.
+    """
 
     item_id: UUID
     collection_id: UUID
     image_id: UUID | None
     attempts: int
     space_id: str
+    quality_gate: str
     sha256: bytes | None
 
 

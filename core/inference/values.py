@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from core.gates import Gate
 from core.inference.templates import TEMPLATES
 
 PACK_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
@@ -35,6 +36,14 @@ def _for_each_channel(value: object) -> object:
     return (value,) * 3 if isinstance(value, int | float) else value
 
 
+def _strict_asks_for_more(floors: dict[Gate, float]) -> dict[Gate, float]:
+    if Gate.OFF in floors:
+        raise ValueError("the gate off judges nothing")
+    if floors.get(Gate.STANDARD, 0) > floors.get(Gate.STRICT, float("inf")):
+        raise ValueError("strict must ask for at least what standard does")
+    return floors
+
+
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PackName: TypeAlias = Annotated[str, Field(pattern=PACK_NAME)]
 FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -51,4 +60,7 @@ Scales: TypeAlias = Annotated[
         Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]
     ],
     BeforeValidator(_for_each_channel),
+]
+NormFloors: TypeAlias = Annotated[
+    dict[Gate, Annotated[float, Field(gt=0)]], AfterValidator(_strict_asks_for_more)
 ]

@@ -92,7 +92,9 @@ def test_a_claim_holds_what_a_worker_needs(conn: Connection, make: Any) -> None:
     (claimed,) = claim(conn, make)
 
     (image,) = images.page(conn, collection_id, limit=9)
-    assert claimed == Claimed(item_id, collection_id, image.id, 1, make.space().id, image.sha256)
+    assert claimed == Claimed(
+        item_id, collection_id, image.id, 1, make.space().id, "off", image.sha256
+    )
 
 
 def test_a_batch_is_of_one_space(conn: Connection, make: Any) -> None:
