@@ -13,6 +13,7 @@ from core.db import removals
 from core.db.collections import Collection
 from core.db.pool import Connection, Pool
 from core.errors import CollectionNotFound, ConfirmationRequired, NameTaken
+from core.gates import USUAL, Gate
 from core.inference.packs import Pack
 from core.removal import remove_files
 
@@ -40,6 +41,7 @@ def create(
     external_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     threshold: float | None = None,
+    quality_gate: Gate = USUAL,
 ) -> Collection:
     """Make a collection in the space of *pack*; without *threshold* it takes the pack's.
 
@@ -58,6 +60,7 @@ def create(
                 space_id=space.id,
                 threshold=pack.threshold if threshold is None else _stored(threshold),
                 threshold_source=pack.threshold_source if threshold is None else CHOSEN,
+                quality_gate=quality_gate,
             )
     except UniqueViolation as error:
         raise _taken(error, name, external_id) from None
@@ -106,8 +109,11 @@ def change(
     external_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     threshold: float | None = None,
+    quality_gate: Gate | None = None,
 ) -> Collection:
     """Change what is given; an empty external id removes it.
+
+    A new gate judges photos that are indexed from now on.
 
     Raises:
         CollectionNotFound: There is none with this id.
@@ -123,6 +129,7 @@ def change(
                 metadata=metadata,
                 threshold=None if threshold is None else _stored(threshold),
                 threshold_source=None if threshold is None else CHOSEN,
+                quality_gate=quality_gate,
             )
     except UniqueViolation as error:
         raise _taken(error, name, external_id) from None

@@ -16,6 +16,10 @@ class Gate(StrEnum):
     STRICT = "strict"
 
 
+USUAL: Final = Gate.STANDARD
+"""Of new collections."""
+
+
 class Reason(StrEnum):
     """What is wrong with a refused face. What covers a face is not measured, so never claimed."""
 

@@ -10,6 +10,7 @@ from core import collections
 from core.blobs import Kind
 from core.db.collections import Collection
 from core.errors import CollectionNotFound, ConfirmationRequired, NameTaken
+from core.gates import Gate
 from core.services import Services
 
 NOBODY = UUID(int=7)
@@ -31,6 +32,19 @@ def test_a_threshold_of_ones_own_says_so(services: Services) -> None:
         made = collections.create(conn, services.manifest.pack("open"), name="t", threshold=0.25)
 
     assert (made.threshold, made.threshold_source) == (0.25, "set by hand")
+
+
+def test_a_gate_is_the_usual_one_unless_chosen_and_stays_until_changed(services: Services) -> None:
+    pack = services.manifest.pack("open")
+
+    with services.pool.connection() as conn:
+        usual = collections.create(conn, pack, name="usual")
+        strict = collections.create(conn, pack, name="strict", quality_gate=Gate.STRICT)
+        renamed = collections.change(conn, strict.id, name="staff")
+        off = collections.change(conn, strict.id, quality_gate=Gate.OFF)
+
+    gates = [each.quality_gate for each in (usual, strict, renamed, off)]
+    assert gates == ["standard", "strict", "strict", "off"]
 
 
 def test_a_taken_name_and_a_taken_external_id_say_which(services: Services) -> None:

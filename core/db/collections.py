@@ -23,6 +23,7 @@ class Collection:
     Attributes:
         threshold: Cosine from which two faces count as the same person.
         threshold_source: Where that number comes from, for people.
+        quality_gate: Of `core.gates.Gate`; counts for photos that are indexed from now on.
     """
 
     id: UUID
@@ -34,6 +35,7 @@ class Collection:
     dimension: int
     threshold: float
     threshold_source: str
+    quality_gate: str
     image_count: int
     face_count: int
     person_count: int
@@ -73,6 +75,7 @@ def insert(
     space_id: str,
     threshold: float,
     threshold_source: str,
+    quality_gate: str,
 ) -> UUID:
     """Store a collection; return its id.
 
@@ -89,6 +92,7 @@ def insert(
             "space_id": space_id,
             "threshold": threshold,
             "threshold_source": threshold_source,
+            "quality_gate": quality_gate,
         },
     )
     return made
@@ -126,6 +130,7 @@ def update(
     metadata: Mapping[str, Any] | None,
     threshold: float | None,
     threshold_source: str | None,
+    quality_gate: str | None,
 ) -> bool:
     """Change what is not None (an empty external id clears it); False when there is no such row."""
     params = {
@@ -135,6 +140,7 @@ def update(
         "metadata": None if metadata is None else Jsonb(dict(metadata)),
         "threshold": threshold,
         "threshold_source": threshold_source,
+        "quality_gate": quality_gate,
     }
     return execute(conn, SQL["update"], params) == 1
 

@@ -23,10 +23,11 @@ class Image:
         sha256: Of the bytes as uploaded, 32 bytes.
         width: Of the upright image in pixels, as *height*.
         state: ``waiting``, ``indexed``, ``rejected`` or ``dead``.
-        reason: Code why it was rejected or is dead, or ``no_face_found`` of an indexed one.
+        reason: Code why it was rejected or is dead; of an indexed one ``no_face_found``, or
+            ``no_usable_face`` where faces were found and none is stored.
         detail: One sentence about the reason.
-        skipped_faces: Faces that were found and cannot be searched: box (as of a face), score and
-            reason of each.
+        skipped_faces: Faces that were found and are not stored: box (as of a face), score, reason
+            and reasons of each (the reason is the first of them; rows of before have it alone).
     """
 
     id: UUID

@@ -57,6 +57,15 @@ def test_a_collection_is_made_listed_changed_and_deleted(run: Run) -> None:
     assert rows(run("collections", "list", "--json")) == []
 
 
+def test_a_quality_gate_is_chosen_and_changed(run: Run) -> None:
+    made = rows(run("collections", "create", "staff", "--quality-gate", "strict", "--json"))
+    changed = rows(run("collections", "change", "staff", "--quality-gate", "off", "--json"))
+    wrong = run("collections", "change", "staff", "--quality-gate", "high")
+
+    assert (made["quality_gate"], changed["quality_gate"]) == ("strict", "off")
+    assert wrong.exit_code == 2
+
+
 def test_deleting_asks_first_and_no_is_no(run: Run, collection: Collection) -> None:
     refused = run("collections", "delete", collection.name, input="n\n")
 

@@ -51,6 +51,7 @@ class Make:
             space_id=self.space(dimension).id,
             threshold=0.5,
             threshold_source="a test",
+            quality_gate="off",
         )
 
     def image(

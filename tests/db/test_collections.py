@@ -104,12 +104,14 @@ def test_an_update_leaves_alone_what_is_not_given(conn: Connection, make: Any) -
         metadata={"year": 2026},
         threshold=None,
         threshold_source=None,
+        quality_gate=None,
     )
 
     changed = collections.get(conn, made)
     assert known
     assert changed is not None
     assert (changed.name, changed.external_id, changed.metadata) == ("trip", "t-1", {"year": 2026})
+    assert changed.quality_gate == "off"
 
 
 def test_an_empty_external_id_removes_it(conn: Connection, make: Any) -> None:
@@ -123,12 +125,14 @@ def test_an_empty_external_id_removes_it(conn: Connection, make: Any) -> None:
         metadata=None,
         threshold=0.25,
         threshold_source="by hand",
+        quality_gate="strict",
     )
 
     changed = collections.get(conn, made)
     assert changed is not None
     assert (changed.name, changed.external_id) == ("new", None)
     assert (changed.threshold, changed.threshold_source) == (0.25, "by hand")
+    assert changed.quality_gate == "strict"
 
 
 def test_counters_go_up_and_down(conn: Connection, make: Any) -> None:

@@ -34,6 +34,18 @@ def test_a_collection_takes_the_pack_and_threshold_that_were_asked_for(client) -
     assert made["threshold_source"] == "set by hand"
 
 
+def test_a_collection_has_a_quality_gate_that_can_be_changed(client, problem) -> None:
+    usual, strict = client.collection("usual"), client.collection("strict", quality_gate="strict")
+
+    changed = client.patch(f"/v1/collections/{usual['id']}", json={"quality_gate": "off"})
+    wrong = client.patch(f"/v1/collections/{usual['id']}", json={"quality_gate": "high"})
+
+    assert (usual["quality_gate"], strict["quality_gate"]) == ("standard", "strict")
+    assert changed.json["quality_gate"] == "off"
+    assert problem(wrong, 400, "invalid_request")["details"]["errors"][0]["field"] == "quality_gate"
+    assert client.get(f"/v1/collections/{usual['id']}").json["quality_gate"] == "off"
+
+
 def test_a_threshold_too_small_for_single_precision_is_zero(client) -> None:
     assert client.collection(threshold=1e-300)["threshold"] == 0
 

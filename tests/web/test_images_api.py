@@ -1,5 +1,6 @@
 """Stored images through the API."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from core.db import images
+from core.gates import LIMITS, Gate
 from core.services import Services
 
 
@@ -70,8 +72,25 @@ def test_a_face_that_was_left_out_is_shown_with_its_box_and_reason(
             "box": {"left": 1.0, "top": 2.0, "width": 4.0, "height": 7.0},
             "score": 0.5,
             "reason": "exceeds_max_faces",
+            "reasons": ["exceeds_max_faces"],
         }
     ]
+
+
+def test_a_face_that_the_gate_refuses_is_shown_with_all_its_reasons(
+    client, picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harsh = replace(LIMITS[Gate.STRICT], size=0.95, sharpness=0.95)
+    monkeypatch.setitem(LIMITS, Gate.STRICT, harsh)
+    strict = client.collection("strict", quality_gate="strict")["id"]
+
+    image = client.upload(strict, picture((10, 0)), wait=5).json["items"][0]["image"]
+
+    assert (image["state"], image["reason"], image["faces"]) == ("indexed", "no_usable_face", [])
+    [left_out] = image["skipped_faces"]
+    assert left_out["reason"] == "face_too_small"
+    assert left_out["reasons"] == ["face_too_small", "blurred"]
+    assert client.get(f"/v1/collections/{strict}").json["face_count"] == 0
 
 
 def test_small_copies_may_be_kept_by_the_browser_and_by_nobody_else(

@@ -41,6 +41,7 @@ def create_collection(body: NewCollection) -> Collection:
             external_id=body.external_id,
             metadata=body.metadata,
             threshold=body.threshold,
+            quality_gate=body.quality_gate,
         )
     return Collection.of(made)
 

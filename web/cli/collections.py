@@ -10,10 +10,14 @@ from rich.table import Table
 from core import collections as use
 from core.db.collections import Collection
 from core.db.pool import Connection
+from core.gates import USUAL, Gate
 from web.cli.common import FaceSearchGroup, json_option, print_json
 from web.cli.services import system
 
 PAGE = 200
+
+GATES = click.Choice([gate.value for gate in Gate])
+GATE_HELP = "Which faces are stored: all, none that is of no use, or good ones only."
 
 
 @click.group(cls=FaceSearchGroup)
@@ -42,14 +46,27 @@ def list_(as_json: bool) -> None:
 @click.option("--pack", help="Model pack; without it the one of FACESEARCH_PACK.")
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine of a match.")
 @click.option("--external-id", help="Your own key for it.")
+@click.option("--quality-gate", type=GATES, default=USUAL.value, show_default=True, help=GATE_HELP)
 @json_option
 def create(
-    name: str, pack: str | None, threshold: float | None, external_id: str | None, as_json: bool
+    name: str,
+    pack: str | None,
+    threshold: float | None,
+    external_id: str | None,
+    quality_gate: str,
+    as_json: bool,
 ) -> None:
     """Create the collection NAME."""
     with system() as services, services.pool.connection() as conn:
         chosen = services.manifest.pack(pack or services.settings.pack)
-        made = use.create(conn, chosen, name=name, threshold=threshold, external_id=external_id)
+        made = use.create(
+            conn,
+            chosen,
+            name=name,
+            threshold=threshold,
+            external_id=external_id,
+            quality_gate=Gate(quality_gate),
+        )
     _show(made, as_json)
 
 
@@ -66,12 +83,17 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine of a match.")
 @click.option("--rename", help="Its new name.")
+@click.option("--quality-gate", type=GATES, help=f"{GATE_HELP} For photos indexed from now on.")
 @json_option
-def change(name: str, threshold: float | None, rename: str | None, as_json: bool) -> None:
-    """Change the threshold or the name of a collection."""
+def change(
+    name: str, threshold: float | None, rename: str | None, quality_gate: str | None, as_json: bool
+) -> None:
+    """Change the threshold, the name or the quality gate of a collection."""
+    gate = None if quality_gate is None else Gate(quality_gate)
     with system() as services, services.pool.connection() as conn:
         found = use.find(conn, name)
-        _show(use.change(conn, found.id, name=rename, threshold=threshold), as_json)
+        changed = use.change(conn, found.id, name=rename, threshold=threshold, quality_gate=gate)
+    _show(changed, as_json)
 
 
 @collections.command()

@@ -8,9 +8,11 @@ from flask.typing import ResponseReturnValue
 
 from core import collections, gallery, intake, people, workers_seen
 from core.errors import BrokerUnavailable, FaceSearchError
+from core.gates import USUAL
 from core.inference.packs import Pack
 from web.pages import forms
 from web.pages.trouble import Trouble, trouble
+from web.pages.words import GATES
 from web.services import doorbell, services
 
 blueprint = Blueprint("collections", __name__, url_prefix="/collections")
@@ -39,9 +41,10 @@ def create() -> ResponseReturnValue:
     """Make a collection."""
     try:
         name = forms.name_in(request.form)
+        gate = forms.gate_in(request.form) or USUAL
         pack = services().manifest.pack(request.form.get("pack", ""))
         with services().pool.connection() as conn:
-            made = collections.create(conn, pack, name=name)
+            made = collections.create(conn, pack, name=name, quality_gate=gate)
     except FaceSearchError as error:
         problem = trouble(error)
         return _index(problem), problem.status
@@ -68,15 +71,16 @@ def upload(collection_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post("/<uuid:collection_id>")
 def change(collection_id: UUID) -> ResponseReturnValue:
-    """Rename a collection or move its threshold."""
+    """Rename a collection, move its threshold or choose another gate."""
     try:
         name = forms.name_in(request.form)
+        gate = forms.gate_in(request.form)
         threshold = forms.cosine_in(request.form, "threshold")
         with services().pool.connection() as conn:
             before = collections.get(conn, collection_id)
             # As the form shows it: sent back unchanged, it keeps where it comes from.
             moved = threshold if threshold != round(before.threshold, 4) else None
-            collections.change(conn, collection_id, name=name, threshold=moved)
+            collections.change(conn, collection_id, name=name, threshold=moved, quality_gate=gate)
     except FaceSearchError as error:
         problem = trouble(error)
         return _show(collection_id, problem), problem.status
@@ -128,6 +132,8 @@ def _index(problem: Trouble | None = None) -> str:
         covers=covers,
         packs=_packs(),
         default_pack=services().settings.pack,
+        gates=GATES,
+        usual_gate=USUAL,
         problem=problem,
     )
 
@@ -147,6 +153,7 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         people=strip,
         limits=services().settings,
         pack=services().manifest.packs.get(collection.pack),
+        gates=GATES,
         problem=problem,
     )
 

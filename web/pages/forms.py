@@ -8,6 +8,7 @@ from flask import request
 from werkzeug.datastructures import FileStorage
 
 from core.errors import InvalidRequest
+from core.gates import Gate
 from core.intake import Upload
 from web.api.models.common import LONGEST_NAME
 from web.api.reading import clean_key
@@ -89,6 +90,21 @@ def count_in(values: Mapping[str, str], key: str, *, default: int, most: int) ->
     if not text.isdecimal() or not 1 <= int(text[:9]) <= most:
         raise _wrong(key, f"This is a number from 1 to {most}.")
     return int(text)
+
+
+def gate_in(values: Mapping[str, str], key: str = "quality_gate") -> Gate | None:
+    """Return the quality gate that was chosen; None when the form has no such choice.
+
+    Raises:
+        InvalidRequest: There is no such gate.
+    """
+    text = values.get(key, "")
+    if not text:
+        return None
+    try:
+        return Gate(text)
+    except ValueError:
+        raise _wrong(key, "Choose one of the quality gates.") from None
 
 
 def photo() -> bytes:

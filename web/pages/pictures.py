@@ -86,7 +86,9 @@ def stored_outline(face: Face, photo: tuple[int, int]) -> Outline:
 
 def skipped_outline(skipped: Mapping[str, Any], photo: tuple[int, int], number: int) -> Outline:
     """Return the outline of a face that was found and not stored."""
-    label = f"Face {number}, not stored: {in_words(skipped['reason']).title}"
+    reasons = skipped.get("reasons", [skipped["reason"]])
+    told = "; ".join(in_words(reason).title for reason in reasons)
+    label = f"Face {number}, not stored: {told}"
     return outline(
         skipped["box"], photo, key=f"left-{number}", number=number, label=label, kind="unsearched"
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from core.gates import Gate
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -86,6 +88,19 @@ ERRORS = {
     "device_unavailable": Words("The device is not there", "The worker cannot use it."),
 }
 """By the code of a `core.errors.FaceSearchError`."""
+
+GATES = {
+    Gate.OFF: Words("Off", "Every face that can be compared is stored."),
+    Gate.STANDARD: Words(
+        "Standard",
+        "Leaves out faces by which hardly anybody could be found: far too small, blurred, dark or "
+        "bright, or turned away.",
+    ),
+    Gate.STRICT: Words(
+        "Strict", "Stores good faces only; for photos that people are enrolled with."
+    ),
+}
+"""By the gate of a collection."""
 
 REASONS = {
     "no_face_found": Words(

@@ -5,14 +5,16 @@ VALUES (%(id)s, %(pack)s, %(dimension)s, %(contract)s)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: insert
-INSERT INTO collections (name, external_id, metadata, space_id, threshold, threshold_source)
-VALUES (%(name)s, %(external_id)s, %(metadata)s, %(space_id)s, %(threshold)s, %(threshold_source)s)
+INSERT INTO collections (name, external_id, metadata, space_id, threshold, threshold_source,
+                         quality_gate)
+VALUES (%(name)s, %(external_id)s, %(metadata)s, %(space_id)s, %(threshold)s, %(threshold_source)s,
+        %(quality_gate)s)
 RETURNING id;
 
 -- name: get
 SELECT collections.id, collections.name, collections.external_id, collections.metadata,
        collections.space_id, spaces.pack, spaces.dimension,
-       collections.threshold, collections.threshold_source,
+       collections.threshold, collections.threshold_source, collections.quality_gate,
        collections.image_count, collections.face_count,
        (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
        collections.created_at, collections.updated_at
@@ -26,7 +28,7 @@ SELECT id FROM collections WHERE name = %(name)s;
 -- Oldest first, so that a page of a growing list never moves.
 SELECT collections.id, collections.name, collections.external_id, collections.metadata,
        collections.space_id, spaces.pack, spaces.dimension,
-       collections.threshold, collections.threshold_source,
+       collections.threshold, collections.threshold_source, collections.quality_gate,
        collections.image_count, collections.face_count,
        (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
        collections.created_at, collections.updated_at
@@ -45,6 +47,7 @@ UPDATE collections
        metadata = coalesce(%(metadata)s, metadata),
        threshold = coalesce(%(threshold)s, threshold),
        threshold_source = coalesce(%(threshold_source)s, threshold_source),
+       quality_gate = coalesce(%(quality_gate)s, quality_gate),
        updated_at = now()
  WHERE id = %(id)s;
 

@@ -108,6 +108,26 @@ def test_a_collection_is_changed(visitor: Visitor, client: API) -> None:
     assert made["threshold_source"] == "set by hand"
 
 
+def test_a_quality_gate_is_chosen_by_form(visitor: Visitor, client: API) -> None:
+    offered = visitor.get("/collections").text
+    made = visitor.post("/collections", name="staff", pack="open", quality_gate="strict")
+    home = made.request.path
+    changed = visitor.post(home, name="staff", quality_gate="off")
+    wrong = visitor.post(home, name="staff", quality_gate="none")
+
+    assert re.findall(r'name="quality_gate" value="(\w+)"( checked)?', offered) == [
+        ("off", ""),
+        ("standard", " checked"),
+        ("strict", ""),
+    ]
+    assert "quality gate strict" in visitor.read(made)
+    assert "quality gate off" in visitor.read(changed)
+    assert (wrong.status_code, "Choose one of the quality gates." in visitor.read(wrong)) == (
+        *(400, True),
+    )
+    assert client.get(f"/v1{home}").json["quality_gate"] == "off"
+
+
 def test_renaming_keeps_where_the_threshold_comes_from(visitor: Visitor, client: API) -> None:
     before = client.collection("old")
     shown = re.search(

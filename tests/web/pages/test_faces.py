@@ -86,11 +86,20 @@ def test_a_photo_shows_the_faces_that_were_left_out(
     visitor: Visitor, client: API, services: Services
 ) -> None:
     image = client.add(client.collection()["id"], (ANNA, 0))["id"]
-    left_out = [{"box": [1, 2, 30, 40], "score": 0.5, "reason": "exceeds_max_faces"}]
+    left_out = [
+        {"box": [1, 2, 30, 40], "score": 0.5, "reason": "exceeds_max_faces"},  # before gates
+        {
+            "box": [9, 9, 20, 20],
+            "score": 0.5,
+            "reason": "blurred",
+            "reasons": ["blurred", "low_embedding_norm"],
+        },
+    ]
     with services.pool.connection() as conn:
         conn.execute("UPDATE images SET skipped_faces = %s", [Jsonb(left_out)])
 
     response = visitor.get(f"/images/{image}")
 
     assert "Face 2, not stored: Beyond the most faces per photo" in visitor.read(response)
+    assert "Face 3, not stored: Blurred; Hard to recognise" in visitor.read(response)
     assert "outline is-unsearched" in response.text

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core import errors
+from core.gates import Gate, Reason
 from web import pages
 from web.pages import words
 
@@ -32,11 +33,16 @@ def test_every_reason_that_core_gives_has_words() -> None:
         "not_selected",
         "worker_lost",
         "no_usable_face",
+        *Reason,
     }
     for source in (SOURCES / "core").rglob("*.py"):
         given.update(re.findall(r'reason="([a-z_]+)"', source.read_text(encoding="utf-8")))
 
     assert {reason for reason in given if words.in_words(reason) is words.UNKNOWN} == set()
+
+
+def test_every_gate_has_words() -> None:
+    assert list(words.GATES) == list(Gate)
 
 
 def test_every_note_has_words() -> None:

@@ -1,13 +1,14 @@
 """Collections over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
 from core.collections import Receipt
 from core.db import collections as rows
+from core.gates import USUAL, Gate
 from web.api.models.common import (
     Answer,
     Body,
@@ -21,6 +22,16 @@ from web.api.models.common import (
     Threshold,
     kept,
 )
+
+QualityGate: TypeAlias = Annotated[
+    Gate,
+    Field(
+        strict=False,
+        description="Which faces are stored: `off` all that can be compared, `standard` none by "
+        "which hardly anybody could be found, `strict` good ones only, for enrolment. Faces left "
+        "out are listed in `skipped_faces` of their image.",
+    ),
+]
 
 
 class NewCollection(Body):
@@ -36,6 +47,7 @@ class NewCollection(Body):
     external_id: ExternalId | None = Field(None, examples=["HR-7"])
     metadata: Metadata = Field({}, examples=[{"site": "Lyon"}])
     threshold: Threshold | None = Field(None, description="Left out: the pack's.", examples=[0.9])
+    quality_gate: QualityGate = USUAL
 
 
 class CollectionChange(Change):
@@ -45,6 +57,7 @@ class CollectionChange(Change):
     external_id: ExternalId | None = kept("Null removes it.")
     metadata: Metadata = kept("Replaces all of it.")
     threshold: Threshold = kept("Counts from the next search on.")
+    quality_gate: QualityGate = kept("Judges photos that are indexed from now on.")
 
 
 class CollectionsQuery(PageQuery):
@@ -71,6 +84,7 @@ class Collection(Answer):
     dimension: int
     threshold: float = Field(description="Cosine from which two faces match.")
     threshold_source: str = Field(description="Where that number comes from.")
+    quality_gate: QualityGate
     image_count: int
     face_count: int
     person_count: int
@@ -90,6 +104,7 @@ class Collection(Answer):
             dimension=row.dimension,
             threshold=row.threshold,
             threshold_source=row.threshold_source,
+            quality_gate=Gate(row.quality_gate),
             image_count=row.image_count,
             face_count=row.face_count,
             person_count=row.person_count,

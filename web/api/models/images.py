@@ -1,5 +1,6 @@
 """Images and uploads over the wire."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeAlias
 from uuid import UUID
@@ -72,11 +73,28 @@ class ThumbnailQuery(Query):
 
 
 class SkippedFace(Answer):
-    """A face that was found and cannot be searched."""
+    """A face that was found and is not stored: it has no crop and is never searched."""
 
     box: Box
     score: float = Field(description="The detector's confidence, 0 to 1.")
-    reason: str
+    reason: str = Field(description="The first of `reasons`.", examples=["blurred"])
+    reasons: list[str] = Field(
+        description="`face_too_small`, `low_detector_score`, `blurred`, `too_dark`, `too_bright`, "
+        "`extreme_pose` and `low_embedding_norm` are the quality gate's; `face_too_small` may also "
+        "be the recogniser's own limit, whatever the gate. `exceeds_max_faces`, `bad_landmarks` "
+        "and `bad_embedding` hold without a gate too.",
+        examples=[["blurred", "low_embedding_norm"]],
+    )
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """Show a face that was left out; before there were gates, each had one reason."""
+        return cls(
+            box=Box.of(stored["box"]),
+            score=stored["score"],
+            reason=stored["reason"],
+            reasons=stored.get("reasons", [stored["reason"]]),
+        )
 
 
 class Image(Answer):
@@ -97,7 +115,8 @@ class Image(Answer):
         "(each worker that tried it stopped; send it again for another try)."
     )
     reason: str | None = Field(
-        description="Code why it was rejected, or `no_face_found` of an indexed one."
+        description="Code why it was rejected; of an indexed one `no_face_found`, or "
+        "`no_usable_face` where faces were found and none is stored."
     )
     detail: str | None
     face_count: int
@@ -125,10 +144,7 @@ class Image(Answer):
             reason=row.reason,
             detail=row.detail,
             face_count=row.face_count,
-            skipped_faces=[
-                SkippedFace(box=Box.of(face["box"]), score=face["score"], reason=face["reason"])
-                for face in row.skipped_faces
-            ],
+            skipped_faces=[SkippedFace.of(face) for face in row.skipped_faces],
             created_at=row.created_at,
             finished_at=row.finished_at,
             original_url=f"/v1/images/{row.id}/original",
