@@ -1,19 +1,21 @@
 """Analysing a query photo for somebody who waits: from the exchange, through a pipeline, and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Protocol
 
 from core.errors import BadImage, FaceSearchError, PackNotInstalled
 from core.exchange import Exchange, QueryFace, QueryPhoto, Request
+from core.images import Copies
 from core.pipeline import AnalysedPhoto
 
 
 class Analyser(Protocol):
     """A pipeline, as far as its callers care; tests pass fakes."""
 
-    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]:
-        """Return a result for each photo, in their order."""
+    def analyse(
+        self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE
+    ) -> list[AnalysedPhoto | BadImage]:
+        """Return a result for each photo, in their order, with the small copies asked for."""
         ...
 
 
@@ -45,13 +47,12 @@ def _analyse(pipelines: Mapping[str, Analyser], request: Request) -> QueryPhoto 
             "The model pack of this collection is not installed where the workers run.",
             space_id=request.space_id,
         ) from None
-    (result,) = pipeline.analyse([request.photo])
-    if isinstance(result, BadImage):
-        return result
-    return query_photo(request.space_id, result, preview=request.preview)
+    copies = Copies.PREVIEW if request.preview else Copies.NONE
+    (result,) = pipeline.analyse([request.photo], copies=copies)
+    return result if isinstance(result, BadImage) else query_photo(request.space_id, result)
 
 
-def query_photo(space_id: str, photo: AnalysedPhoto, *, preview: bool) -> QueryPhoto:
+def query_photo(space_id: str, photo: AnalysedPhoto) -> QueryPhoto:
     """Keep of an analysed photo what a search needs: faces that can be searched come first."""
     searchable = [
         QueryFace(each.face, each.quality, each.norm, each.embedding) for each in photo.faces
@@ -63,6 +64,6 @@ def query_photo(space_id: str, photo: AnalysedPhoto, *, preview: bool) -> QueryP
         width=photo.header.width,
         height=photo.header.height,
         faces=(*searchable, *skipped),
-        preview=photo.preview if preview else None,
-        seconds=asdict(photo.timings),
+        preview=photo.preview,
+        seconds=photo.timings.busy(),
     )

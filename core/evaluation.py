@@ -19,7 +19,8 @@ import numpy as np
 
 from core.errors import BadImage, InvalidRequest
 from core.faces import AnalysedFace, Embedding
-from core.pipeline import AnalysedPhoto, Timings
+from core.pipeline import AnalysedPhoto
+from core.stages import Timings
 
 NO_FACE: Final = "no_face_found"
 

@@ -6,6 +6,7 @@ Thread-safe: nothing is kept between calls and no switch of a library is touched
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Flag, auto
 from io import BytesIO
 from typing import Final, Self
 
@@ -26,6 +27,10 @@ from core.errors import (
 )
 from core.faces import Pixels
 from core.settings import MIB, Settings
+
+THUMBNAIL: Final = 320
+PREVIEW: Final = 1280
+"""Longest sides, in pixels, of the two small copies of a photo that pages show."""
 
 _BACKGROUND: Final = (255, 255, 255)
 """Behind transparent pixels. White is what browsers and most viewers show there, so the picture
@@ -96,6 +101,15 @@ class DecodedPhoto:
     header: PhotoHeader
 
 
+class Copies(Flag):
+    """Which small copies of a photo are made."""
+
+    THUMBNAIL = auto()
+    PREVIEW = auto()
+    NONE = 0
+    BOTH = THUMBNAIL | PREVIEW
+
+
 def inspect(data: bytes, limits: PhotoLimits) -> PhotoHeader:
     """Read the header only, and refuse what need not be decoded to be refused.
 
@@ -143,6 +157,22 @@ def preview(pixels: Pixels, longest_side: int) -> bytes:
     picture = Image.fromarray(shrink(pixels, longest_side))
     picture.save(stream, "JPEG", quality=_PREVIEW_QUALITY)
     return stream.getvalue()
+
+
+def small_copies(pixels: Pixels, wanted: Copies) -> tuple[bytes | None, bytes | None]:
+    """Return thumbnail and preview as JPEG, where wanted.
+
+    Of a photo that is no larger than a thumbnail the two are the same and made once.
+    """
+    if not wanted:
+        return None, None
+    shown = shrink(pixels, PREVIEW)
+    small = max(shown.shape[:2]) <= THUMBNAIL
+    large = preview(shown, PREVIEW) if small or Copies.PREVIEW in wanted else None
+    thumbnail = None
+    if Copies.THUMBNAIL in wanted:
+        thumbnail = large if small else preview(shown, THUMBNAIL)
+    return thumbnail, large if Copies.PREVIEW in wanted else None
 
 
 def _open(data: bytes, limits: PhotoLimits) -> tuple[ImageFile, PhotoHeader]:
@@ -219,7 +249,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
         gray = (np.asarray(picture, dtype=np.uint32) + 128) // 257
         return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
     if mode in ("I", "F"):
-        return Image.fromarray(_stretched(np.asarray(picture, dtype=np.float64))).convert("RGB")
+        return Image.fromarray(_stretched(np.array(picture, dtype=np.float32))).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     if mode in ("La", "RGBa"):
@@ -227,12 +257,16 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return _on_background(picture.convert("RGBA"))
 
 
-def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Map 32-bit samples, whose scale no file format defines, from darkest to brightest."""
-    values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
-    low, high = values.min(), values.max()
-    span = high - low
-    return np.asarray((values - low) * (255 / span if span else 0), dtype=np.uint8)
+def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Map 32-bit samples, whose scale no file format defines, from darkest to brightest.
+
+    Works in *values*, to need little memory.
+    """
+    np.nan_to_num(values, copy=False, nan=0, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    np.subtract(values, np.float32(low), out=values)
+    np.multiply(values, np.float32(255 / (high - low) if high > low else 0), out=values)
+    return values.astype(np.uint8)
 
 
 def _on_background(picture: Image.Image) -> Image.Image:

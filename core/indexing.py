@@ -26,6 +26,7 @@ from core.db.jobs import Claimed
 from core.db.pool import Connection, Pool
 from core.errors import BadImage, BlobMissing
 from core.gates import Gate, split
+from core.images import Copies
 from core.inference.packs import Manifest
 from core.pipeline import AnalysedPhoto, SkippedFace, encode_crop
 from core.removal import forget_bytes
@@ -95,7 +96,7 @@ def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) 
             present.append((claim, services.blobs.get(Kind.PHOTO, claim.sha256.hex())))
         except BlobMissing as missing:
             outcomes.append(_Outcome(claim, missing))
-    results = pipeline.analyse([photo for _, photo in present])
+    results = pipeline.analyse([photo for _, photo in present], copies=Copies.BOTH)
     outcomes += [
         _Outcome(claim, _gated(services.manifest, claim, result))
         for (claim, _), result in zip(present, results, strict=True)
@@ -185,8 +186,14 @@ def _store_blobs(
         if isinstance(outcome.result, AnalysedPhoto):
             assert outcome.claim.sha256 is not None, "only photos with bytes were analysed"
             key = outcome.claim.sha256.hex()
-            services.blobs.put(Kind.THUMBNAIL, key, outcome.result.thumbnail)
-            services.blobs.put(Kind.PREVIEW, key, outcome.result.preview)
+            for kind, copy in _copies(outcome.result):
+                services.blobs.put(kind, key, copy)
+
+
+def _copies(photo: AnalysedPhoto) -> Iterator[tuple[Kind, bytes]]:
+    for kind, copy in ((Kind.THUMBNAIL, photo.thumbnail), (Kind.PREVIEW, photo.preview)):
+        assert copy is not None, "both were asked for"
+        yield kind, copy
 
 
 def _finish(conn: Connection, outcome: _Outcome, waiting: set[UUID]) -> None:

@@ -1,29 +1,37 @@
-"""From photos to faces: decode, detect, align, embed the faces of all photos together, measure."""
+"""From photos to faces: decode, detect, align, embed the faces of many photos together, measure.
 
+Several threads take a photo each from its bytes to its crops, so that all stages run at once and
+only as many photos are held as pixels as there are such threads. Whoever called collects the crops
+and runs the recogniser meanwhile.
+"""
+
+import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from io import BytesIO
+from threading import BoundedSemaphore
 from time import perf_counter
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from core import quality
 from core.alignment import similarity, warp
 from core.errors import BadEmbedding, BadImage
 from core.faces import AnalysedFace, DetectedFace, Pixels, Quality, unit_embedding
-from core.images import DecodedPhoto, PhotoHeader, PhotoLimits, decode, preview, shrink
-from core.inference.contracts import FaceModels
+from core.images import Copies, PhotoHeader, PhotoLimits, decode, small_copies
+from core.inference.contracts import Embedder, FaceModels
+from core.settings import Device
+from core.stages import Stage, Timings
 
-THUMBNAIL: Final = 320
-PREVIEW: Final = 1280
-"""Longest sides, in pixels, of the two small copies of a photo that pages show."""
-
-EMBEDDED_AT_ONCE: Final = 512
-"""Crops handed to the recogniser in one call; more would only take memory: 512 are 35 MB."""
+EMBEDDED_AT_ONCE: Final = 32
+"""Crops in one run of the recogniser. On a CPU more are no faster; an accelerator has had most of
+its gain, and the photos of a batch rarely have more."""
 
 EXCEEDS_MAX_FACES: Final = "exceeds_max_faces"
 BAD_LANDMARKS: Final = "bad_landmarks"
@@ -49,16 +57,6 @@ class SkippedFace:
         return (self.reason, *self.others)
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Seconds that one photo took; of what a batch did together, its share by faces."""
-
-    decode: float
-    detect: float
-    align: float
-    embed: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class AnalysedPhoto:
     """A photo and all faces in it.
@@ -66,26 +64,17 @@ class AnalysedPhoto:
     Attributes:
         header: Its sides are those of the upright image.
         faces: Best detector score first.
-        thumbnail: JPEG, longest side 320 pixels.
-        preview: JPEG, longest side 1,280 pixels.
+        thumbnail: JPEG, longest side 320 pixels; None where it was not asked for.
+        preview: JPEG, longest side 1,280 pixels; None where it was not asked for. Of a photo that
+            is no larger than a thumbnail the two are the same.
     """
 
     header: PhotoHeader
     faces: tuple[AnalysedFace, ...]
     skipped: tuple[SkippedFace, ...]
-    thumbnail: bytes
-    preview: bytes
+    thumbnail: bytes | None
+    preview: bytes | None
     timings: Timings
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A decoded photo with its small copies; the only thing that holds whole pictures."""
-
-    photo: DecodedPhoto
-    thumbnail: bytes
-    preview: bytes
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,71 +86,134 @@ class _AlignedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FoundPhoto:
-    """A photo whose faces wait to be embedded; its pixels are gone."""
+    """A photo whose faces wait to be embedded; its pixels are gone.
+
+    Attributes:
+        timings: Without those of embedding.
+        at: When its faces were aligned.
+    """
 
     header: PhotoHeader
     aligned: list[_AlignedFace]
     skipped: list[SkippedFace]
-    thumbnail: bytes
-    preview: bytes
-    decode_s: float
-    detect_s: float
-    align_s: float
+    thumbnail: bytes | None
+    preview: bytes | None
+    timings: Timings
+    at: float
 
 
 class Pipeline:
     """The way of photos through one pack's models. Threads may share one."""
 
     def __init__(
-        self, models: FaceModels, limits: PhotoLimits, *, max_faces: int, decode_threads: int
+        self,
+        models: FaceModels,
+        limits: PhotoLimits,
+        *,
+        max_faces: int,
+        decode_threads: int,
+        detectors: int = 1,
     ) -> None:
         """Take loaded models.
 
         Args:
             max_faces: Faces kept of one photo, largest first.
-            decode_threads: Photos decoded at the same time, over all callers.
+            decode_threads: Photos decoded while others are detected, over all callers.
+            detectors: Photos in the detector at the same time, over all callers.
         """
         self.models = models
+        self.places = _places(models, decode_threads, detectors)
         self._limits = limits
         self._max_faces = max_faces
-        self._ahead = decode_threads
-        self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._detector = BoundedSemaphore(detectors)
+        self._photos = ThreadPoolExecutor(decode_threads + detectors, thread_name_prefix="photo")
 
-    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]:
+    def analyse(
+        self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE
+    ) -> list[AnalysedPhoto | BadImage]:
         """Analyse photos; one result for each, in their order.
 
         A photo that cannot be used gives its reason and does not disturb the others. At any time
-        at most *decode_threads* and two photos of a batch are held as pixels.
+        at most *decode_threads* and *detectors* photos are held as pixels, those of all callers
+        together; the photos of an earlier call go first. A single photo, which somebody may wait
+        for, goes at once in the thread of its caller.
+
+        Args:
+            copies: Which small copies of each photo to make.
 
         Raises:
             Exception: What breaks a model run; then no result of this batch is known.
         """
-        found = [
-            each if isinstance(each, BadImage) else self._find(each)
-            for each in self._prepared(photos)
+        now = perf_counter()
+        if len(photos) == 1:
+            return self._embed([self._find(photos[0], copies, now, nullcontext())])
+        waiting = [
+            self._photos.submit(self._find, photo, copies, now, self._detector) for photo in photos
         ]
-        return self._embed(found)
-
-    def _prepared(self, photos: Sequence[bytes]) -> Iterator[_Prepared | BadImage]:
-        """Decode in the pool, a few photos ahead of whoever consumes them."""
-        waiting: deque[Future[_Prepared | BadImage]] = deque()
         try:
-            for data in photos:
-                waiting.append(self._decoders.submit(_prepare, data, self._limits))
-                if len(waiting) > self._ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            return self._embed(future.result() for future in waiting)
         finally:
             for future in waiting:
                 future.cancel()
 
-    def _find(self, prepared: _Prepared) -> _FoundPhoto:
-        """Detect and align the faces of one photo."""
-        pixels = prepared.photo.pixels
+    def _embed(self, photos: Iterable[_FoundPhoto | BadImage]) -> list[AnalysedPhoto | BadImage]:
+        """Embed the faces of photos as they come."""
+        recogniser = _Recogniser(self.models.embedder)
+        found = []
+        for photo in photos:
+            recogniser.add(photo)
+            found.append(photo)
+        recogniser.flush()
+        return [recogniser.finished(each) for each in found]
+
+    def _find(
+        self,
+        data: bytes,
+        copies: Copies,
+        handed_in: float,
+        detector: AbstractContextManager[object],
+    ) -> _FoundPhoto | BadImage:
+        """Take one photo from its bytes to the crops of its faces.
+
+        Args:
+            detector: Held while the detector runs.
+        """
         begin = perf_counter()
-        (faces,) = self.models.detector.detect([pixels])
+        try:
+            photo = decode(data, self._limits)
+        except BadImage as error:
+            return error
+        decoded = perf_counter()
+        thumbnail, large = small_copies(photo.pixels, copies)
+        copied = perf_counter()
+        with detector:
+            detecting = perf_counter()
+            (faces,) = self.models.detector.detect([photo.pixels])
         detected = perf_counter()
+        aligned, skipped = self._align_all(photo.pixels, faces)
+        end = perf_counter()
+        return _FoundPhoto(
+            header=photo.header,
+            aligned=aligned,
+            skipped=skipped,
+            thumbnail=thumbnail,
+            preview=large,
+            timings=Timings(
+                decode=decoded - begin,
+                detect=detected - detecting,
+                align=end - detected,
+                embed=0.0,
+                copies=copied - decoded,
+                decode_wait=begin - handed_in,
+                detect_wait=detecting - copied,
+            ),
+            at=end,
+        )
+
+    def _align_all(
+        self, pixels: Pixels, faces: Sequence[DetectedFace]
+    ) -> tuple[list[_AlignedFace], list[SkippedFace]]:
+        """Cut out the faces that can be used, and say why the others cannot."""
         aligned: list[_AlignedFace] = []
         skipped: list[SkippedFace] = []
         largest = sorted(faces, key=lambda face: face.area, reverse=True)
@@ -175,16 +227,7 @@ class Pipeline:
                 skipped.append(SkippedFace(face, BAD_LANDMARKS))
             else:
                 aligned.append(done)
-        return _FoundPhoto(
-            header=prepared.photo.header,
-            aligned=aligned,
-            skipped=skipped,
-            thumbnail=prepared.thumbnail,
-            preview=prepared.preview,
-            decode_s=prepared.seconds,
-            detect_s=detected - begin,
-            align_s=perf_counter() - detected,
-        )
+        return aligned, skipped
 
     def _align(self, pixels: Pixels, face: DetectedFace) -> _AlignedFace | None:
         embedder = self.models.embedder
@@ -196,52 +239,84 @@ class Pipeline:
             return None
         return _AlignedFace(face, crop, quality.measure(face, crop, found))
 
-    def _embed(self, found: Sequence[_FoundPhoto | BadImage]) -> list[AnalysedPhoto | BadImage]:
-        """Embed the faces of all photos together, then give each photo its own."""
-        begin = perf_counter()
-        crops = [
-            face.crop for each in found if isinstance(each, _FoundPhoto) for face in each.aligned
-        ]
-        raw = [
-            vector
-            for start in range(0, len(crops), EMBEDDED_AT_ONCE)
-            for vector in self.models.embedder.embed(
-                np.stack(crops[start : start + EMBEDDED_AT_ONCE])
-            )
-        ]
-        seconds_per_face = (perf_counter() - begin) / max(1, len(crops))
-        vectors = iter(raw)
-        return [
-            each if isinstance(each, BadImage) else self._finish(each, vectors, seconds_per_face)
-            for each in found
-        ]
 
-    def _finish(
-        self, found: _FoundPhoto, vectors: Iterator[np.ndarray], seconds_per_face: float
-    ) -> AnalysedPhoto:
-        """Take the vectors of one photo's faces from *vectors*."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Embedded:
+    """The raw vector of one face, and its part of the run that made it.
+
+    Attributes:
+        began: When that run began.
+    """
+
+    raw: NDArray[np.float32]
+    began: float
+    seconds: float
+    runs: float
+
+
+class _Recogniser:
+    """Embeds the faces of one batch of photos: in full runs while more photos are to come."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._crops: list[Pixels] = []
+        self._embedded: deque[_Embedded] = deque()
+
+    def add(self, found: _FoundPhoto | BadImage) -> None:
+        """Take the faces of the next photo; run for as many of all as fill a run."""
+        if isinstance(found, _FoundPhoto):
+            self._crops += [face.crop for face in found.aligned]
+        while len(self._crops) >= EMBEDDED_AT_ONCE:
+            self._run()
+
+    def flush(self) -> None:
+        """Embed what is left: no photo comes any more."""
+        if self._crops:
+            self._run()
+
+    def _run(self) -> None:
+        now, self._crops = self._crops[:EMBEDDED_AT_ONCE], self._crops[EMBEDDED_AT_ONCE:]
+        began = perf_counter()
+        raw = self._embedder.embed(np.stack(now))
+        seconds = perf_counter() - began
+        part = 1 / len(now)
+        self._embedded += [_Embedded(each, began, seconds * part, part) for each in raw]
+
+    def finished(self, found: _FoundPhoto | BadImage) -> AnalysedPhoto | BadImage:
+        """Give a photo the vectors of its faces; to be called once each, in the photos' order."""
+        if isinstance(found, BadImage):
+            return found
+        own = [self._embedded.popleft() for _ in found.aligned]
         faces: list[AnalysedFace] = []
         skipped = list(found.skipped)
-        for each in found.aligned:
+        for each, vector in zip(found.aligned, own, strict=True):
             try:
-                vector, norm = unit_embedding(next(vectors), self.models.embedder.dimension)
+                unit, norm = unit_embedding(vector.raw, self._embedder.dimension)
             except BadEmbedding as error:
                 skipped.append(SkippedFace(each.face, error.code))
             else:
-                faces.append(AnalysedFace(each.face, vector, norm, each.quality, each.crop))
+                faces.append(AnalysedFace(each.face, unit, norm, each.quality, each.crop))
         return AnalysedPhoto(
             header=found.header,
             faces=tuple(faces),
             skipped=tuple(skipped),
             thumbnail=found.thumbnail,
             preview=found.preview,
-            timings=Timings(
-                decode=found.decode_s,
-                detect=found.detect_s,
-                align=found.align_s,
-                embed=seconds_per_face * len(found.aligned),
+            timings=replace(
+                found.timings,
+                embed=sum(vector.seconds for vector in own),
+                embed_wait=own[0].began - found.at if own else 0.0,
+                runs=sum(vector.runs for vector in own),
             ),
         )
+
+
+def _places(models: FaceModels, decode_threads: int, detectors: int) -> Mapping[Stage, int]:
+    """Say how many threads can be at each stage at once."""
+    if models.device is Device.CPU:  # all of them share its cores
+        return dict.fromkeys(Stage, os.cpu_count() or 1)
+    pixels = dict.fromkeys((Stage.DECODE, Stage.COPIES, Stage.ALIGN), decode_threads)
+    return {**pixels, Stage.DETECT: detectors, Stage.EMBED: 1}
 
 
 def encode_crop(crop: Pixels) -> bytes:
@@ -261,15 +336,3 @@ def decode_crop(data: bytes) -> Pixels:
         BadImage: The stored bytes are damaged.
     """
     return decode(data, PhotoLimits(max_bytes=len(data), max_pixels=2**24)).pixels
-
-
-def _prepare(data: bytes, limits: PhotoLimits) -> _Prepared | BadImage:
-    """Decode a photo and make its small copies; runs in the pool."""
-    begin = perf_counter()
-    try:
-        photo = decode(data, limits)
-    except BadImage as error:
-        return error
-    shown = shrink(photo.pixels, PREVIEW)
-    small, large = preview(shown, THUMBNAIL), preview(shown, PREVIEW)
-    return _Prepared(photo, small, large, perf_counter() - begin)

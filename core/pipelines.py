@@ -12,11 +12,14 @@ from core.inference.install import show
 from core.inference.loading import load_models
 from core.inference.packs import Manifest, Pack
 from core.pipeline import Pipeline
-from core.settings import Settings
+from core.settings import Device, Settings
 
 MOST_DECODERS = 8
 """Each may hold a photo of the largest size allowed: at 100 million pixels about 700 MB, for a
 moment (four bytes a pixel in Pillow, and the array made from them)."""
+
+DETECTORS_OF_A_GPU = 2
+"""While one photo's boxes are read out on the CPU, the next one is computed."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +79,13 @@ class Pipelines(Mapping[str, Pipeline]):
         self._devices.add(models.device.value)
         seconds = time.monotonic() - started
         logger.info("pack %s is loaded on %s, in %.1f s", pack.name, models.device.value, seconds)
+        cores = min(MOST_DECODERS, os.cpu_count() or 1)
         return Pipeline(
             models,
             PhotoLimits.of(self._settings),
             max_faces=self._settings.max_faces_per_photo,
-            decode_threads=min(MOST_DECODERS, os.cpu_count() or 1),
+            decode_threads=cores,
+            detectors=cores if models.device is Device.CPU else DETECTORS_OF_A_GPU,
         )
 
     def _installed(self) -> dict[str, Pack]:

@@ -118,7 +118,11 @@ class Settings(BaseSettings):
 
     # Queue
     worker_threads: int = Field(
-        2, ge=2, le=64, description="Tasks of one worker at a time; one is kept free for searches."
+        3,
+        ge=2,
+        le=64,
+        description="Tasks of one worker at a time. One is kept free for searches; of the others, "
+        "one analyses a batch while another one writes its own.",
     )
     batch_photos: int = Field(16, ge=1, le=256, description="Photos that a worker claims at once.")
     lease_s: int = Field(

@@ -23,7 +23,7 @@ from core.db.collections import Collection
 from core.db.migrate import upgrade
 from core.errors import BadImage, PackNotInstalled
 from core.faces import AnalysedFace, DetectedFace, Quality, unit_embedding
-from core.images import PhotoHeader
+from core.images import Copies, PhotoHeader
 from core.indexing import index_batch
 from core.inference.contracts import FaceModels
 from core.inference.install import install, show
@@ -33,10 +33,11 @@ from core.intake import Upload, accept
 from core.local import temporary
 from core.local.broker import Broker
 from core.local.postgres import Postgres
-from core.pipeline import AnalysedPhoto, SkippedFace, Timings
+from core.pipeline import AnalysedPhoto, SkippedFace
 from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
+from core.stages import Timings
 
 pytest_plugins = ["tests.worker_processes", "tests.queues"]
 
@@ -214,14 +215,19 @@ class FakePipeline:
     before: Callable[[Sequence[bytes]], None] = lambda photos: None
     batches: list[int] = field(default_factory=list)
 
-    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]:
+    def analyse(
+        self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE
+    ) -> list[AnalysedPhoto | BadImage]:
         self.batches.append(len(photos))
         self.before(photos)
         if self.poison & set(photos):
             raise RuntimeError("the model cannot stand this photo")
-        return [BadImage("It is damaged.") if p in self.refuse else self._photo(p) for p in photos]
+        return [
+            BadImage("It is damaged.") if photo in self.refuse else self._photo(photo, copies)
+            for photo in photos
+        ]
 
-    def _photo(self, photo: bytes) -> AnalysedPhoto:
+    def _photo(self, photo: bytes, copies: Copies) -> AnalysedPhoto:
         detected = [
             DetectedFace((float(n), 0.0, float(n) + 4, 4.0), np.ones((5, 2), np.float32), 0.9)
             for n in range(self.faces + self.skipped)
@@ -230,8 +236,8 @@ class FakePipeline:
             header=PhotoHeader("png", 8, 8, len(photo)),
             faces=tuple(self._face(photo, n, detected[n]) for n in range(self.faces)),
             skipped=tuple(SkippedFace(face, "bad_landmarks") for face in detected[self.faces :]),
-            thumbnail=b"thumbnail",
-            preview=b"preview",
+            thumbnail=b"thumbnail" if Copies.THUMBNAIL in copies else None,
+            preview=b"preview" if Copies.PREVIEW in copies else None,
             timings=Timings(0.1, 0.2, 0.3, 0.4),
         )
 

@@ -12,8 +12,9 @@ from core.evaluation import Gallery, Report, Share, evaluate, find_people
 from core.faces import AnalysedFace, DetectedFace, unit_embedding
 from core.images import PhotoHeader
 from core.inference.templates import ARCFACE_112
-from core.pipeline import AnalysedPhoto, Timings
+from core.pipeline import AnalysedPhoto
 from core.quality import measure
+from core.stages import Timings
 
 CENTRE, CORNER = (40, 40, 60, 60), (0, 0, 10, 10)
 

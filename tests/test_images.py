@@ -19,7 +19,18 @@ from core.errors import (
     UnsupportedFormat,
 )
 from core.faces import Pixels
-from core.images import PhotoHeader, PhotoLimits, decode, inspect, preview, shrink
+from core.images import (
+    PREVIEW,
+    THUMBNAIL,
+    Copies,
+    PhotoHeader,
+    PhotoLimits,
+    decode,
+    inspect,
+    preview,
+    shrink,
+    small_copies,
+)
 from core.settings import Settings
 
 LIMITS = PhotoLimits(max_bytes=2**20, max_pixels=10**6)
@@ -327,6 +338,18 @@ def test_a_preview_is_never_larger_than_the_photo() -> None:
     pixels = decode(encoded(corners(), "PNG"), LIMITS).pixels
 
     assert inspect(preview(pixels, 1000), LIMITS).width == 64
+
+
+def test_the_copies_of_a_photo_no_larger_than_a_thumbnail_are_one() -> None:
+    small, large = np.zeros((320, 9, 3), dtype=np.uint8), np.zeros((321, 9, 3), dtype=np.uint8)
+
+    thumbnail, shown = small_copies(small, Copies.BOTH)
+    assert thumbnail is shown
+    assert thumbnail == preview(small, THUMBNAIL)
+
+    thumbnail, shown = small_copies(large, Copies.BOTH)
+    assert (thumbnail, shown) == (preview(large, THUMBNAIL), preview(large, PREVIEW))
+    assert thumbnail != shown
 
 
 def test_a_sliver_keeps_at_least_one_pixel_when_it_shrinks() -> None:

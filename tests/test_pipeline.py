@@ -1,5 +1,6 @@
 """The way of photos to faces: order, isolation, batching, limits, and real models on real photos."""
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from PIL import Image
 import core.pipeline
 from core.errors import BadImage, ImageEmpty, ImageTruncated, UnsupportedFormat
 from core.faces import DetectedFace, Pixels
-from core.images import DecodedPhoto, PhotoLimits, decode, inspect
+from core.images import Copies, DecodedPhoto, PhotoLimits, decode, inspect
 from core.inference.contracts import FaceModels
 from core.inference.templates import ARCFACE_112
 from core.pipeline import AnalysedPhoto, Pipeline, decode_crop, encode_crop
@@ -64,10 +65,17 @@ def mosaic(*colours: tuple[int, int, int]) -> bytes:
 
 
 def pipeline(
-    detector: object = None, embedder: object = None, *, max_faces: int = 500, threads: int = 2
+    detector: object = None,
+    embedder: object = None,
+    *,
+    max_faces: int = 500,
+    threads: int = 2,
+    detectors: int = 1,
 ) -> Pipeline:
     models = FaceModels(detector or Mosaic(), embedder or MeanColour(), Device.CPU)  # type: ignore[arg-type]
-    return Pipeline(models, LIMITS, max_faces=max_faces, decode_threads=threads)
+    return Pipeline(
+        models, LIMITS, max_faces=max_faces, decode_threads=threads, detectors=detectors
+    )
 
 
 def analysed(result: AnalysedPhoto | BadImage) -> AnalysedPhoto:
@@ -106,6 +114,73 @@ def test_the_faces_of_all_photos_are_embedded_together() -> None:
     pipeline(embedder=embedder).analyse([mosaic((9, 0, 0), (8, 0, 0)), mosaic((7, 0, 0))] * 3)
 
     assert embedder.batches == [9]
+
+
+def test_full_runs_of_the_recogniser_do_not_wait_for_the_last_photo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core.pipeline, "EMBEDDED_AT_ONCE", 4)
+    embedded = threading.Event()
+
+    class Signalling(MeanColour):
+        def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            embedded.set()
+            return super().embed(crops)
+
+    class LastOneWaits(Mosaic):
+        def _faces(self, image: Pixels) -> list[DetectedFace]:
+            if image[0, 0, 1]:
+                assert embedded.wait(10), "the first faces were not embedded meanwhile"
+            return super()._faces(image)
+
+    embedder = Signalling()
+    photos = [mosaic((9, 0, 0), (8, 0, 0))] * 2 + [mosaic((7, 1, 0))]
+
+    results = pipeline(LastOneWaits(), embedder).analyse(photos)
+
+    assert [len(analysed(each).faces) for each in results] == [2, 2, 1]
+    assert embedder.batches == [4, 1]
+
+
+def test_as_many_photos_are_detected_at_once_as_there_are_detectors() -> None:
+    together = threading.Barrier(3, timeout=10)
+    most, inside = [0], [0]
+    counting = threading.Lock()
+
+    class Counting(Mosaic):
+        def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+            with counting:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            together.wait()
+            with counting:
+                inside[0] -= 1
+            return super().detect(images)
+
+    pipeline(Counting(), threads=4, detectors=3).analyse([mosaic((9, 9, 9))] * 12)
+
+    assert most == [3]
+
+
+def test_a_single_photo_does_not_wait_for_the_photos_of_a_batch() -> None:
+    freed = threading.Event()
+
+    class Busy(Mosaic):
+        def _faces(self, image: Pixels) -> list[DetectedFace]:
+            if image[0, 0, 1]:
+                assert freed.wait(10)
+            return super()._faces(image)
+
+    shared = pipeline(Busy())
+    with ThreadPoolExecutor(1) as threads:
+        batch = threads.submit(shared.analyse, [mosaic((9, 1, 0))] * 20)
+        (single,) = shared.analyse([mosaic((9, 0, 0))])
+        waited = batch.done()
+        freed.set()
+
+    assert len(analysed(single).faces) == 1
+    assert not waited
+    assert len(batch.result()) == 20
 
 
 def test_very_many_faces_are_embedded_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,8 +266,30 @@ def test_a_model_that_breaks_is_no_result_and_stops_the_batch() -> None:
         def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
             raise RuntimeError("out of device memory")
 
+    broken = pipeline(Broken())
+    for photos in ([mosaic((9, 9, 9))] * 5, [mosaic((9, 9, 9))]):
+        with pytest.raises(RuntimeError, match="out of device memory"):
+            broken.analyse(photos)
+
+
+def test_a_batch_that_breaks_leaves_no_photo_behind_for_the_next() -> None:
+    calls: list[int] = []
+
+    class BreaksOnce(Mosaic):
+        def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+            calls.append(1)
+            if len(calls) == 1:
+                raise RuntimeError("out of device memory")
+            return super().detect(images)
+
+    shared = pipeline(BreaksOnce(), threads=1)
     with pytest.raises(RuntimeError, match="out of device memory"):
-        pipeline(Broken()).analyse([mosaic((9, 9, 9))] * 5)
+        shared.analyse([mosaic((9, 9, 9))] * 50)
+
+    results = shared.analyse([mosaic((8, 9, 9))] * 2)
+
+    assert [len(analysed(each).faces) for each in results] == [1, 1]
+    assert len(calls) < 10, "the rest of the broken batch was analysed for nobody"
 
 
 def test_photos_are_decoded_only_a_few_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,14 +330,39 @@ def test_a_photo_comes_with_its_small_copies_its_sides_and_its_times() -> None:
     stream = BytesIO()
     Image.new("RGB", (3000, 1000), (9, 9, 9)).save(stream, "JPEG", exif=_turned_by_90())
 
-    (photo,) = map(analysed, pipeline().analyse([stream.getvalue()]))
+    (photo,) = map(analysed, pipeline().analyse([stream.getvalue()], copies=Copies.BOTH))
 
+    assert photo.thumbnail is not None
+    assert photo.preview is not None
     assert (photo.header.format, photo.header.width, photo.header.height) == ("jpeg", 1000, 3000)
     for data, sides in ((photo.thumbnail, (107, 320)), (photo.preview, (427, 1280))):
         copy = inspect(data, LIMITS)
         assert (copy.width, copy.height) == sides
-    assert photo.timings.decode > 0
-    assert photo.timings.detect > 0
+    assert min(photo.timings.decode, photo.timings.copies, photo.timings.detect) > 0
+
+
+def test_small_copies_are_made_only_when_asked_for() -> None:
+    photos = [mosaic((9, 9, 9))]
+
+    def made(copies: Copies) -> tuple[bool, bool]:
+        (photo,) = map(analysed, pipeline().analyse(photos, copies=copies))
+        return photo.thumbnail is not None, photo.preview is not None
+
+    assert made(Copies.NONE) == (False, False)
+    assert made(Copies.PREVIEW) == (False, True)
+    assert made(Copies.THUMBNAIL) == (True, False)
+
+
+def test_the_times_of_a_batch_are_shared_out_to_its_photos() -> None:
+    photos = [mosaic((9, 0, 0), (8, 0, 0)), mosaic((7, 0, 0)), mosaic((0, 0, 0))]
+
+    results = [analysed(each) for each in pipeline().analyse(photos)]
+
+    assert [each.timings.runs for each in results] == pytest.approx([2 / 3, 1 / 3, 0])
+    assert [each.timings.embed > 0 for each in results] == [True, True, False]
+    assert all(each.timings.decode_wait >= 0 for each in results)
+    assert all(each.timings.detect_wait >= 0 for each in results)
+    assert all(each.timings.embed_wait >= 0 for each in results)
 
 
 def test_crops_are_packed_without_loss_and_smaller_than_raw() -> None:

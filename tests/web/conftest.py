@@ -22,10 +22,11 @@ from werkzeug.test import TestResponse
 from core import access, analysis, indexing
 from core.errors import BadImage, BrokerUnavailable
 from core.faces import AnalysedFace, DetectedFace, Embedding, Quality
-from core.images import PhotoLimits, decode, preview
-from core.pipeline import AnalysedPhoto, Timings
+from core.images import Copies, PhotoLimits, decode, small_copies
+from core.pipeline import AnalysedPhoto
 from core.services import Services, close_services, open_services
 from core.settings import Settings
+from core.stages import Timings
 from web.app import create_app
 
 SQUARE = 100
@@ -57,10 +58,12 @@ class Squares:
 
     limits: PhotoLimits
 
-    def analyse(self, photos: Sequence[bytes]) -> list[AnalysedPhoto | BadImage]:
-        return [self._analyse(photo) for photo in photos]
+    def analyse(
+        self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE
+    ) -> list[AnalysedPhoto | BadImage]:
+        return [self._analyse(photo, copies) for photo in photos]
 
-    def _analyse(self, photo: bytes) -> AnalysedPhoto | BadImage:
+    def _analyse(self, photo: bytes, copies: Copies) -> AnalysedPhoto | BadImage:
         try:
             decoded = decode(photo, self.limits)
         except BadImage as error:
@@ -68,12 +71,13 @@ class Squares:
         pixels = decoded.pixels
         middles = pixels[SQUARE // 2, SQUARE // 2 :: SQUARE]
         found = [(at, int(red), int(green)) for at, (red, green, _) in enumerate(middles) if red]
+        thumbnail, preview = small_copies(pixels, copies)
         return AnalysedPhoto(
             header=decoded.header,
             faces=tuple(_face(*each) for each in found),
             skipped=(),
-            thumbnail=preview(pixels, 320),
-            preview=preview(pixels, 1280),
+            thumbnail=thumbnail,
+            preview=preview,
             timings=Timings(decode=0.001, detect=0.002, align=0.003, embed=0.004),
         )
 

@@ -71,7 +71,7 @@ def test_the_time_is_accounted_for(client, crowd: str, picture) -> None:
     response = client.search(crowd, picture((ADA, 0)))
 
     stages = [part.split(";")[0] for part in response.headers["Server-Timing"].split(", ")]
-    assert stages == ["queue", "decode", "detect", "align", "embed", "search"]
+    assert stages == ["queue", "decode", "copies", "detect", "align", "embed", "search"]
     assert response.json["processing_ms"] >= 0
 
 
