@@ -74,6 +74,15 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         0, ge=0, le=256, description="Threads of one model run on the CPU; 0: one per core."
     )
+    gpu: int = Field(
+        0, ge=0, le=255, description="Which GPU, in the order of nvidia-smi; one worker for each."
+    )
+    gpu_memory_mib: int = Field(
+        0, ge=0, description="Most GPU memory that one network may take, in MiB; 0: no limit."
+    )
+    gpu_fp16: bool = Field(
+        False, description="Compute with 16-bit numbers on the GPU, if the vectors stay the same."
+    )
 
     # Web
     host: str = Field("127.0.0.1", description="Address the page and API listen on.")

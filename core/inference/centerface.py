@@ -10,6 +10,7 @@ from core.faces import DetectedFace, Pixels
 from core.inference import boxes
 from core.inference.boxes import Candidates
 from core.inference.packs import CenterFaceSpec
+from core.inference.runner import Runner
 
 CELL = 4
 """Pixels of the input per cell of the output maps."""
@@ -19,9 +20,8 @@ class CenterFace:
     """Finds faces with a graph that ``core.inference.graphs`` made dynamic."""
 
     def __init__(self, session: ort.InferenceSession, spec: CenterFaceSpec) -> None:
-        self._session = session
+        self._network = Runner(session)
         self._spec = spec
-        self._input = session.get_inputs()[0].name
 
     def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
         """Return the faces of each image, best score first, in pixels of that image."""
@@ -35,9 +35,10 @@ class CenterFace:
         height, width = image.shape[:2]
         scale = min(1.0, longest / max(height, width))
         inner = max(1, round(height * scale)), max(1, round(width * scale))
-        canvas = boxes.padded(boxes.resized(image, *inner), *map(boxes.round_up, inner))
+        sides = (longest, longest) if self._network.fixed_shapes else map(boxes.round_up, inner)
+        canvas = boxes.padded(boxes.resized(image, *inner), *sides)
         blob = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32)
-        heat, size, offset, marks = (m[0] for m in self._session.run(None, {self._input: blob}))
+        heat, size, offset, marks = (m[0] for m in self._network.run(blob))
         found, points, scores = _decode(heat, size, offset, marks, self._spec.threshold)
         # Each axis by its own factor: rounding makes them differ where a side is a few pixels.
         back = np.array([width / inner[1], height / inner[0]], dtype=np.float32)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.inference.packs import RecogniserSpec
-from core.inference.session import CPU
+from core.inference.runner import Runner
 from core.inference.templates import TEMPLATES
 
 BATCHES = (1, 8, 16, 32, 64)
@@ -45,14 +45,15 @@ class OnnxEmbedder:
         self.template = template.landmarks
         self.dimension = spec.dimension
         self._session = session
+        self._network = Runner(session)
         self._spec = spec
         self._mean = np.array(spec.mean, dtype=np.float32)
         self._std = np.array(spec.std, dtype=np.float32)
         crop = (3, self.side, self.side)
         self._shape = crop if spec.layout == "nchw" else (*crop[1:], crop[0])
-        self._input = self._checked_input()
+        self._check_graph()
         self._batches = self._fixed_batch() or batches
-        if self._batches is None and session.get_providers()[0] != CPU:
+        if self._batches is None and self._network.fixed_shapes:
             self._batches = BATCHES
         self.embed(np.full((1, self.side, self.side, 3), 127, dtype=np.uint8))
 
@@ -68,7 +69,7 @@ class OnnxEmbedder:
         for start, count, size in self._runs(len(crops)):
             blob = np.zeros((size, *self._shape), dtype=np.float32)
             blob[:count] = self._blob(crops[start : start + count])
-            (output,) = self._session.run(None, {self._input: blob})
+            (output,) = self._network.run(blob)
             if output.shape != (size, self.dimension):
                 raise ModelError(
                     f"The recogniser gives numbers of shape {list(output.shape)}; "
@@ -90,7 +91,7 @@ class OnnxEmbedder:
         ordered = scaled if self._spec.colours == "rgb" else scaled[..., ::-1]
         return ordered if self._spec.layout == "nhwc" else ordered.transpose(0, 3, 1, 2)
 
-    def _checked_input(self) -> str:
+    def _check_graph(self) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(
@@ -110,8 +111,6 @@ class OnnxEmbedder:
                 f"The recogniser takes {entry.type} of shape {entry.shape}; the manifest's "
                 f"template gives float crops of {' x '.join(map(str, self._shape))}."
             )
-        name: str = entry.name
-        return name
 
     def _fixed_batch(self) -> tuple[int] | None:
         """A graph exported with a fixed batch takes only that, again and again."""

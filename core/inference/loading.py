@@ -1,60 +1,143 @@
 """From an installed pack to its two networks, ready to run."""
 
+import logging
+import tempfile
+from pathlib import Path
+
 import onnxruntime as ort
 
+from core.errors import DeviceUnavailable
+from core.inference import boxes, proof, reference
+from core.inference.accelerators import CUDA, Placement, Shape
 from core.inference.centerface import CenterFace
 from core.inference.contracts import Detector, FaceModels
-from core.inference.embedder import OnnxEmbedder
+from core.inference.embedder import BATCHES, OnnxEmbedder
 from core.inference.graphs import honest_recogniser
 from core.inference.install import load_graph
-from core.inference.packs import CenterFaceSpec, Pack
+from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
+from core.inference.reference import Networks, Reference
 from core.inference.scrfd import Scrfd
-from core.inference.session import CHAINS, open_session
+from core.inference.session import open_session
+from core.inference.templates import TEMPLATES
 from core.inference.turning import Turning
 from core.settings import Device, Settings
 
+log = logging.getLogger(__name__)
+
 
 def load_models(pack: Pack, settings: Settings) -> FaceModels:
-    """Load the networks of a pack on the device of the settings, each checked by its digest.
+    """Load the networks of a pack on one device, each checked by its digest, and prove that they work.
+
+    ``auto`` takes CUDA where both networks run and are proven there, else the CPU, and logs why.
 
     Raises:
         PackNotInstalled: The weights are not there; the message names the command that cures it.
         DigestMismatch: A file has changed since the install.
-        DeviceUnavailable: The device that the settings name is missing or does not start.
+        DeviceUnavailable: The device is missing, does not start, or does not stand the proof.
         ModelError: A graph does not fit the manifest.
     """
-
-    detector = load_detector(pack, settings)
-    graph = load_graph(pack, settings.models_dir, pack.recogniser)
-    recogniser = open_session(honest_recogniser(graph), settings.device, settings.inference_threads)
-    embedder = OnnxEmbedder(recogniser, pack.recogniser)
-    return FaceModels(
-        _looking_again(detector, pack.detector.turned_threshold),
-        embedder,
-        _device_of(recogniser),
-        min_face=pack.recogniser.min_face,
-    )
+    if settings.device is not Device.AUTO:
+        return _load(pack, settings, settings.device)
+    if CUDA in ort.get_available_providers():
+        try:
+            return _load(pack, settings, Device.CUDA)
+        except DeviceUnavailable as error:
+            log.warning("%s Going on with the CPU.", error)
+    else:
+        log.info("This ONNX Runtime knows no GPU.")
+    return _load(pack, settings, Device.CPU)
 
 
 def load_detector(pack: Pack, settings: Settings) -> Detector:
-    """Load the detector of a pack alone.
+    """Load the detector of a pack alone, on the CPU.
 
     Raises:
         ModelError: As *load_models* does.
     """
+    return _detector(pack, settings, Device.CPU)[0]
+
+
+def keep_reference(pack: Pack, settings: Settings) -> Reference:
+    """Write down what the pack gives on this machine's CPU; returns it.
+
+    Raises:
+        ModelError: As *load_models* does.
+    """
+    networks = _networks(pack, settings, Device.CPU)
+    photos = sorted((settings.models_dir / reference.SAMPLES).glob("*.jpg"))
+    made = reference.make(pack, networks, photos)
+    reference.keep(pack, settings.models_dir, made)
+    return made
+
+
+def _load(pack: Pack, settings: Settings, device: Device) -> FaceModels:
+    with tempfile.TemporaryDirectory(prefix="facesearch-proof-") as folder:
+        networks = _networks(pack, settings, device, Path(folder))
+        kept = reference.read(pack, settings.models_dir)
+        if kept is None:
+            log.info("The pack %s has no reference yet; this machine's CPU makes it.", pack.name)
+            kept = keep_reference(pack, settings)
+        proven = proof.prove(pack, networks, device, kept)
+    log.info(
+        "pack %s is proven on %s: least cosine %.6f, %d kernels on the accelerator",
+        *(pack.name, device, proven.cosine, proven.kernels),
+    )
+    return FaceModels(
+        _looking_again(networks.detector, pack.detector.turned_threshold),
+        networks.embedder,
+        device,
+        min_face=pack.recogniser.min_face,
+    )
+
+
+def _networks(
+    pack: Pack, settings: Settings, device: Device, profile: Path | None = None
+) -> Networks:
+    """Load both, one after the other: two sessions that start at once on one GPU spoil each other."""
+    detector, detector_session = _detector(pack, settings, device, profile)
+    graph = load_graph(pack, settings.models_dir, pack.recogniser)
+    session = open_session(
+        honest_recogniser(graph),
+        device,
+        settings.inference_threads,
+        placement=_placement(settings, device, profile),
+        shapes=_crop_shapes(pack.recogniser),
+    )
+    return Networks(detector, OnnxEmbedder(session, pack.recogniser), detector_session, session)
+
+
+def _detector(
+    pack: Pack, settings: Settings, device: Device, profile: Path | None = None
+) -> tuple[Detector, ort.InferenceSession]:
     graph = load_graph(pack, settings.models_dir, pack.detector)
     session = open_session(
-        graph, settings.device, settings.inference_threads, shapes_lie=pack.detector.kind == "scrfd"
+        graph,
+        device,
+        settings.inference_threads,
+        shapes_lie=pack.detector.kind == "scrfd",
+        placement=_placement(settings, device, profile),
+        shapes=_photo_shapes(pack.detector),
     )
     if isinstance(pack.detector, CenterFaceSpec):
-        return CenterFace(session, pack.detector)
-    return Scrfd(session, pack.detector)
+        return CenterFace(session, pack.detector), session
+    return Scrfd(session, pack.detector), session
+
+
+def _placement(settings: Settings, device: Device, profile: Path | None) -> Placement:
+    # On the CPU there is nothing to be found out, and a profile costs a file.
+    return Placement.of(settings, None if device is Device.CPU else profile)
+
+
+def _crop_shapes(spec: RecogniserSpec) -> tuple[Shape, Shape, Shape]:
+    side = TEMPLATES[spec.template].side
+    crop = (3, side, side) if spec.layout == "nchw" else (side, side, 3)
+    return (BATCHES[0], *crop), (BATCHES[-2], *crop), (BATCHES[-1], *crop)
+
+
+def _photo_shapes(spec: DetectorSpec) -> tuple[Shape, Shape, Shape]:
+    side = spec.sides[-1]
+    return (1, 3, boxes.STRIDE, boxes.STRIDE), (1, 3, side, side), (1, 3, side, side)
 
 
 def _looking_again(detector: Detector, threshold: float) -> Detector:
     return Turning(detector, threshold) if threshold < 1 else detector
-
-
-def _device_of(session: ort.InferenceSession) -> Device:
-    used = session.get_providers()[0]
-    return next(device for device, chain in CHAINS.items() if chain[0][0] == used)

@@ -122,10 +122,10 @@ def probe(embedder: OnnxEmbedder) -> Probe:
     Raises:
         ModelError: The embeddings are not finite, zero, all the same, or not the same each time.
     """
-    pictures = _pictures(embedder.side)
+    drawn = pictures(embedder.side)
     try:
-        together, norms = _units(embedder, pictures)
-        alone = np.concatenate([_units(embedder, each[None])[0] for each in pictures])
+        together, norms = _units(embedder, drawn)
+        alone = np.concatenate([_units(embedder, each[None])[0] for each in drawn])
     except BadEmbedding as error:
         raise ModelError(f"The graph gives embeddings that cannot be used. {error}") from error
     if (together * alone).sum(axis=1).min() < SAME_COSINE:
@@ -134,7 +134,7 @@ def probe(embedder: OnnxEmbedder) -> Probe:
             "to run; export it for inference, not for training."
         )
     distances = np.linalg.norm(together[:, None] - together[None], axis=2)
-    if distances[~np.eye(len(pictures), dtype=bool)].min() < LEAST_DIFFERENCE:
+    if distances[~np.eye(len(drawn), dtype=bool)].min() < LEAST_DIFFERENCE:
         raise ModelError("The graph gives quite different pictures the same embedding.")
     return Probe((min(norms), max(norms)))
 
@@ -220,7 +220,7 @@ def _run(
     return np.asarray(result)
 
 
-def _pictures(side: int) -> NDArray[np.uint8]:
+def pictures(side: int) -> NDArray[np.uint8]:
     """Noise, two slopes and a coloured square; ``(4, side, side, 3)``."""
     slope = np.broadcast_to(
         np.linspace(0, 255, side).astype(np.uint8)[:, None, None], (side,) * 2 + (3,)

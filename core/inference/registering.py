@@ -20,7 +20,7 @@ from core.inference import archives, install, probing
 from core.inference.embedder import OnnxEmbedder
 from core.inference.graphs import honest_recogniser
 from core.inference.install import Installed
-from core.inference.loading import load_detector
+from core.inference.loading import keep_reference, load_detector
 from core.inference.packs import (
     OWN_MANIFEST,
     Licence,
@@ -35,15 +35,13 @@ from core.inference.packs import (
     tracked_manifest,
 )
 from core.inference.probing import FaceCheck, GraphShape, Probe
+from core.inference.reference import SAMPLES
 from core.inference.session import open_session
 from core.inference.templates import TEMPLATES
 from core.inference.values import PACK_NAME
 from core.settings import Device, Settings
 
 LICENCE_FILE: Final = "LICENCE.txt"
-SAMPLES: Final = "samples"
-"""Folder of the demo's photos, beside the packs."""
-
 GUESSED_THRESHOLD: Final = 0.45
 GUESS: Final = "a guess, nothing was measured; calibrate it on your own faces"
 
@@ -140,6 +138,7 @@ def register(wish: Registration, settings: Settings) -> Registered:
         photos = sorted((settings.models_dir / SAMPLES).glob("*.jpg"))
         faces = probing.check_faces(detector, embedder, photos)
         installed, path = _install(pack, donor, wish, settings)
+        keep_reference(pack, settings)
     return Registered(pack, installed, path, shape, probe, faces)
 
 

@@ -12,6 +12,7 @@ from core.faces import DetectedFace, Pixels
 from core.inference import boxes
 from core.inference.boxes import Candidates
 from core.inference.packs import ScrfdSpec
+from core.inference.runner import Runner
 
 STRIDES = (8, 16, 32)
 ANCHORS = 2
@@ -36,9 +37,8 @@ class Scrfd:
             raise ModelError("The detector is not an SCRFD with five points and three strides.")
         if any(isinstance(side, int) for side in entry.shape[2:]):
             raise ModelError(f"The detector takes only one input size, {entry.shape[2:]}.")
-        self._session = session
+        self._network = Runner(session)
         self._spec = spec
-        self._input = entry.name
 
     def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
         """Return the faces of each image, best score first, in pixels of that image."""
@@ -57,8 +57,9 @@ class Scrfd:
         scale = side / max(height, width)
         inner = max(1, int(height * scale)), max(1, int(width * scale))
         canvas = boxes.padded(boxes.resized(image, *inner), side, side)
-        blob = cv2.dnn.blobFromImage(canvas, 1 / STD, mean=(MEAN, MEAN, MEAN))
-        outputs = self._session.run(None, {self._input: blob})
+        made = cv2.dnn.blobFromImage(canvas, 1 / STD, mean=(MEAN, MEAN, MEAN))
+        blob = np.asarray(made, dtype=np.float32)
+        outputs = self._network.run(blob)
         levels = _levels(outputs, side, self._spec.threshold)
         found, points, scores = (np.concatenate(part) for part in zip(*levels, strict=True))
         # Each axis by its own factor: rounding makes them differ, most where a side is short.

@@ -1,97 +1,135 @@
 """ONNX Runtime sessions on the device that was asked for, and nowhere else."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from contextlib import ExitStack
+from pathlib import Path
 
 import onnxruntime as ort
 
 from core.errors import DeviceUnavailable, ModelError
+from core.inference import accelerators
+from core.inference.accelerators import CPU, CUDA, PROVIDERS, TENSORRT, Gpu, Placement, Shape
 from core.settings import Device
 
 log = logging.getLogger(__name__)
-
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
-TENSORRT = "TensorrtExecutionProvider"
-
-Provider: TypeAlias = tuple[str, Mapping[str, Any]]
-
-CUDA_OPTIONS: Mapping[str, Any] = {
-    # Photos have many sizes, and an exhaustive search for the best kernel runs for each anew.
-    "cudnn_conv_algo_search": "HEURISTIC",
-    # Doubling the arena at each growth holds memory that another process on the GPU could use.
-    "arena_extend_strategy": "kSameAsRequested",
-}
-
-CHAINS: Mapping[Device, tuple[Provider, ...]] = {
-    Device.CPU: ((CPU, {}),),
-    # The CPU behind is for single operators without a kernel; whether the device itself is in
-    # use is checked after the start.
-    Device.CUDA: ((CUDA, CUDA_OPTIONS), (CPU, {})),
-    Device.TENSORRT: ((TENSORRT, {}), (CUDA, CUDA_OPTIONS), (CPU, {})),
-}
 
 WARNINGS, ERRORS = 2, 3
 """ONNX Runtime's log levels."""
 
 
 def open_session(
-    model: bytes, device: Device, threads: int, *, shapes_lie: bool = False
+    model: bytes,
+    device: Device,
+    threads: int,
+    *,
+    shapes_lie: bool = False,
+    placement: Placement | None = None,
+    shapes: tuple[Shape, Shape, Shape] | None = None,
 ) -> ort.InferenceSession:
     """Load a model. Which provider it got is logged.
 
     Args:
         model: A serialised ONNX model.
+        device: Not ``auto``: `core.inference.loading` chooses one device for all networks of a pack.
         threads: Of one run on the CPU; 0 is one per core.
         shapes_lie: Print no warnings. The exporters of SCRFD and ArcFace wrote the output shapes
             of one input size into the graphs; the results are right at every other size, and
             ONNX Runtime warns of each output at each run, by the session's log level.
+        placement: How it is put on a GPU.
+        shapes: Least, usual and largest shape of the input; TensorRT builds for these.
 
     Raises:
-        DeviceUnavailable: A device asked for by name is missing or does not start.
+        DeviceUnavailable: The device is missing or does not start.
         ModelError: This is not a model, or it uses what this ONNX Runtime lacks.
     """
     options = _options(threads, ERRORS if shapes_lie else WARNINGS)
-    if device is not Device.AUTO:
-        return _start(model, device, options)
-    if CUDA in ort.get_available_providers():
-        try:
-            return _start(model, Device.CUDA, options)
-        except DeviceUnavailable as error:
-            log.warning("%s Going on with the CPU.", error)
-    return _start(model, Device.CPU, options)
+    placement = placement or Placement()
+    if placement.profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(placement.profile / "kernels")
+    if device is Device.CPU:
+        return _start(model, device, options, [(CPU, {})])
+    return _start_on_gpu(model, device, options, placement, shapes)
 
 
-def _start(model: bytes, device: Device, settings: ort.SessionOptions) -> ort.InferenceSession:
-    chain = CHAINS[device]
-    wanted = chain[0][0]
-    if wanted not in ort.get_available_providers():
+def _start_on_gpu(
+    model: bytes,
+    device: Device,
+    settings: ort.SessionOptions,
+    placement: Placement,
+    shapes: tuple[Shape, Shape, Shape] | None,
+) -> ort.InferenceSession:
+    _require_provider(device)
+    ort.preload_dlls()  # CUDA and cuDNN out of NVIDIA's wheels, where those are installed
+    gpu = accelerators.chosen_gpu(accelerators.gpus(), placement.gpu)
+    # The CPU behind is for single operators without a kernel, such as the arithmetic of shapes;
+    # whether the device computes is proven after the start.
+    behind = [(CUDA, accelerators.cuda_options(placement)), (CPU, {})]
+    if device is Device.CUDA:
+        graph = accelerators.half_precision(model) if placement.fp16 else model
+        session = _start(graph, device, settings, behind)
+    else:
+        with ExitStack() as engine:
+            first = _tensorrt(model, gpu, placement, shapes, engine)
+            session = _start(model, device, settings, [first, *behind])
+    name = f"{gpu.name}, driver {gpu.driver}" if gpu else "nvidia-smi does not describe it"
+    log.info("It is GPU %d: %s.", placement.gpu, name)
+    return session
+
+
+def _tensorrt(
+    model: bytes,
+    gpu: Gpu | None,
+    placement: Placement,
+    shapes: tuple[Shape, Shape, Shape] | None,
+    engine: ExitStack,
+) -> tuple[str, dict[str, str]]:
+    """Return the TensorRT provider; *engine* holds the folder of its engine meanwhile."""
+    if gpu is None:
         raise DeviceUnavailable(
-            f"The device {device} was asked for, and this ONNX Runtime has no {wanted}; "
-            "the GPU build comes with the extra facesearch[gpu].",
+            "The device tensorrt was asked for, and nvidia-smi describes no GPU; its name and "
+            "driver are needed to know which engines fit.",
+            device=str(Device.TENSORRT),
+        )
+    version = accelerators.load_tensorrt()
+    span = accelerators.input_range(model, *shapes) if shapes else None
+    key = accelerators.engine_key(model, gpu, version, placement, span)
+    folder: Path = engine.enter_context(accelerators.engine_folder(placement.engines, key))
+    return TENSORRT, accelerators.tensorrt_options(placement, folder, span)
+
+
+def _require_provider(device: Device) -> None:
+    if PROVIDERS[device] not in ort.get_available_providers():
+        raise DeviceUnavailable(
+            f"The device {device} was asked for, and this ONNX Runtime has no "
+            f"{PROVIDERS[device]}; the GPU build comes with the extra facesearch[gpu].",
             device=str(device),
         )
-    if device is not Device.CPU:
-        ort.preload_dlls()  # CUDA and cuDNN out of NVIDIA's wheels, where those are installed
+
+
+def _start(
+    model: bytes,
+    device: Device,
+    settings: ort.SessionOptions,
+    chain: list[tuple[str, dict[str, str]]],
+) -> ort.InferenceSession:
     try:
-        session = ort.InferenceSession(
-            model, settings, providers=[(name, dict(options)) for name, options in chain]
-        )
+        # Otherwise a provider that fails, now or in a later run, is replaced by the next one.
+        session = ort.InferenceSession(model, settings, providers=chain, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no base class but Exception
         if device is Device.CPU:
             raise ModelError(f"ONNX Runtime cannot load this model: {error}") from error
         raise DeviceUnavailable(
             f"The device {device} was asked for and does not start: {error}", device=str(device)
         ) from error
-    # ONNX Runtime falls back to the next provider without an error.
-    if session.get_providers()[0] != wanted:
+    # A provider whose libraries are missing is left out without an error.
+    if session.get_providers()[0] != PROVIDERS[device]:
         raise DeviceUnavailable(
             f"The device {device} was asked for and does not start; ONNX Runtime's messages "
             "above say why.",
             device=str(device),
         )
-    log.info("A model runs on %s.", wanted)
+    log.info("A model runs on %s.", PROVIDERS[device])
     return session
 
 

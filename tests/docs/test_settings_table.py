@@ -25,6 +25,8 @@ def table() -> str:
 
 
 def default(field: FieldInfo) -> str:
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     return "unset" if field.default is None else f"`{field.default}`"
 
 
@@ -41,7 +43,13 @@ def kind(field: FieldInfo) -> str:
         for name, sign in (("ge", "from"), ("gt", "more than"), ("le", "to"))
         if hasattr(rule, name)
     }
-    words = {str: "text", int: "whole number", float: "number", Path: "path"}[found]
+    words = {
+        str: "text",
+        bool: "true or false",
+        int: "whole number",
+        float: "number",
+        Path: "path",
+    }[found]
     return " ".join([words, *(f"{sign} {value}" for sign, value in limits.items())])
 
 

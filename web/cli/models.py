@@ -13,6 +13,7 @@ from rich.table import Table
 
 from core.errors import FaceSearchError, PackNotInstalled
 from core.inference import install as packs
+from core.inference.loading import keep_reference
 from core.inference.packs import Licence, Manifest, Pack, load_manifest
 from core.inference.sources import Progress as Report
 from core.settings import MIB, Settings
@@ -90,6 +91,7 @@ def install(name: str, source: Path | None, accept: bool, as_json: bool) -> None
         installed = packs.install(
             pack, chosen.models_dir, source=source, accept_licence=accept, progress=progress
         )
+    keep_reference(pack, chosen)
     if as_json:
         print_json(_describe(pack, chosen.models_dir))
     else:

@@ -1,0 +1,263 @@
+"""A device that does not compute, or computes something else, is found out before the first photo."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from core.errors import DeviceUnavailable
+from core.inference import loading, proof, reference
+from core.inference.accelerators import CPU, CUDA, TENSORRT, Placement
+from core.inference.packs import Manifest, Pack
+from core.inference.proof import cosine, kernels_of, prove, require_kernels
+from core.inference.reference import Networks, Reference
+from core.inference.session import open_session
+from core.settings import Device, Settings
+from tests.inference.topologies import vit
+
+
+@pytest.fixture(scope="module")
+def pack(manifest: Manifest) -> Pack:
+    return manifest.pack("open")
+
+
+@pytest.fixture(scope="module")
+def networks(pack: Pack, open_folder: Path) -> Networks:
+    settings = Settings(_env_file=None, models_dir=open_folder.parent)
+    return loading._networks(pack, settings, Device.CPU)
+
+
+@pytest.fixture(scope="module")
+def kept(pack: Pack, networks: Networks) -> Reference:
+    return reference.make(pack, networks, [])
+
+
+# --- the kernels --------------------------------------------------------------------------------
+
+
+def test_the_profile_of_a_session_says_what_ran_where(tmp_path: Path) -> None:
+    session = open_session(vit(8, blocks=1), Device.CPU, 1, placement=Placement(profile=tmp_path))
+    session.run(None, {"input": np.zeros((1, 3, 112, 112), np.float32)})
+
+    kernels = kernels_of(session)
+
+    assert {provider for _, provider in kernels} == {CPU}
+    assert kernels["Conv", CPU] == 1
+    assert sum(n for (name, _), n in kernels.items() if "MatMul" in name or "Gemm" in name) >= 6
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_runs_on_the_cpu_is_not_taken_for_one_on_the_gpu(tmp_path: Path) -> None:
+    session = open_session(vit(8, blocks=1), Device.CPU, 1, placement=Placement(profile=tmp_path))
+    session.run(None, {"input": np.zeros((1, 3, 112, 112), np.float32)})
+
+    with pytest.raises(DeviceUnavailable, match=r"do not run there: Conv \(1 times on CPUExec"):
+        require_kernels(kernels_of(session), Device.CUDA)
+
+
+def test_arithmetic_of_shapes_may_run_anywhere() -> None:
+    assert require_kernels({("Conv", CUDA): 50, ("Gather", CPU): 3}, Device.CUDA) == 50
+
+
+@pytest.mark.parametrize("name", ["Conv", "FusedConv", "MatMul", "Gemm", "MultiHeadAttention"])
+def test_one_heavy_operator_elsewhere_is_enough_to_refuse(name: str) -> None:
+    with pytest.raises(DeviceUnavailable, match=rf"{name} \(1 times on CPUExecutionProvider\)"):
+        require_kernels({("Conv", CUDA): 50, (name, CPU): 1}, Device.CUDA)
+
+
+def test_tensorrt_that_leaves_the_work_to_cuda_is_refused() -> None:
+    engine = ("TRTKernel_graph_main_graph_1", TENSORRT)
+
+    assert require_kernels({engine: 2, ("Shape", CUDA): 1}, Device.TENSORRT) == 2
+    with pytest.raises(DeviceUnavailable, match=r"Conv \(9 times on CUDAExecutionProvider\)"):
+        require_kernels({engine: 2, ("Conv", CUDA): 9}, Device.TENSORRT)
+
+
+def test_a_device_on_which_nothing_ran_is_refused() -> None:
+    with pytest.raises(DeviceUnavailable, match="none of their kernels did"):
+        require_kernels({("Gather", CPU): 3}, Device.CUDA)
+
+
+# --- what they give -----------------------------------------------------------------------------
+
+
+def test_a_pack_that_gives_what_it_gave_is_proven(
+    pack: Pack, networks: Networks, kept: Reference
+) -> None:
+    proven = prove(pack, networks, Device.CPU, kept)
+
+    assert proven.cosine > 0.99999
+    assert proven.kernels == 0
+
+
+def off_by_noise(values: np.ndarray, wanted: float) -> np.ndarray:
+    """Turn each row so far that its cosine with what it was is *wanted*."""
+    noise = np.random.default_rng(4).normal(size=values.shape)
+    rows, noise = values.reshape(len(values), -1), noise.reshape(len(values), -1)
+    noise -= rows * (noise * rows).sum(1, keepdims=True) / (rows**2).sum(1, keepdims=True)
+    noise *= np.linalg.norm(rows, axis=1, keepdims=True) / np.linalg.norm(
+        noise, axis=1, keepdims=True
+    )
+    turned = wanted * rows + np.sqrt(1 - wanted**2) * noise
+    return turned.reshape(values.shape).astype(np.float32)
+
+
+def test_vectors_that_are_a_little_off_are_refused_with_the_cosine(
+    pack: Pack, networks: Networks, kept: Reference
+) -> None:
+    near, far = (replace(kept, vectors=off_by_noise(kept.vectors, c)) for c in (0.9992, 0.9985))
+
+    assert prove(pack, networks, Device.CPU, near).cosine == pytest.approx(0.9992, abs=1e-4)
+    with pytest.raises(DeviceUnavailable, match=r"embedding of a face is 0\.9985") as refused:
+        prove(pack, networks, Device.CPU, far)
+    assert refused.value.details["cosine"] == pytest.approx(0.9985, abs=1e-4)
+
+
+def test_one_vector_of_many_that_is_off_is_enough_to_refuse(
+    pack: Pack, networks: Networks, kept: Reference
+) -> None:
+    vectors = kept.vectors.copy()
+    vectors[-1] = off_by_noise(vectors[-1:], 0.99)[0]
+
+    with pytest.raises(DeviceUnavailable, match=r"0\.99"):
+        prove(pack, networks, Device.CPU, replace(kept, vectors=vectors))
+
+
+def test_vectors_that_are_no_numbers_are_refused(
+    pack: Pack, networks: Networks, kept: Reference
+) -> None:
+    vectors = kept.vectors.copy()
+    vectors[0, 0] = np.nan
+
+    with pytest.raises(DeviceUnavailable, match=r"-1\.0"):
+        prove(pack, networks, Device.CPU, replace(kept, vectors=vectors))
+
+
+def test_a_detector_that_sees_something_else_is_refused(
+    pack: Pack, networks: Networks, kept: Reference
+) -> None:
+    heat, *others = kept.maps
+    maps = (off_by_noise(heat, 0.99), *others)
+
+    with pytest.raises(DeviceUnavailable, match=r"detector's view of a picture is 0\.99"):
+        prove(pack, networks, Device.CPU, replace(kept, maps=maps))
+
+
+def test_an_accelerator_is_tried_with_every_batch_that_it_will_run(
+    pack: Pack, networks: Networks, kept: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    embed: Callable[[np.ndarray], np.ndarray] = networks.embedder.embed
+
+    def counting(crops: np.ndarray) -> np.ndarray:
+        sizes.append(len(crops))
+        return embed(crops)
+
+    monkeypatch.setattr(networks.embedder, "embed", counting)
+    monkeypatch.setattr(proof, "BATCHES", (1, 3, 6))
+    monkeypatch.setattr(proof, "kernels_of", lambda _: {("Conv", CUDA): 1})
+
+    proven = prove(pack, networks, Device.CUDA, kept)
+
+    assert sizes == [1, 3, 6]
+    assert proven.kernels == 2
+    assert proven.cosine > 0.99999
+
+
+def test_the_cosine_of_nothing_with_nothing_is_one() -> None:
+    nothing = np.zeros(3, np.float32)
+
+    assert cosine(nothing, nothing) == 1
+    assert cosine(nothing, nothing + 1) == 0
+
+
+# --- the whole way, with sessions that pretend --------------------------------------------------
+
+
+class PretendingSession(ort.InferenceSession):
+    """Says that it runs on CUDA, and runs on the CPU."""
+
+    def __init__(self, model: bytes, options: ort.SessionOptions, providers: object, **_: object):
+        super().__init__(model, options, providers=[CPU])
+        self._pretends = isinstance(providers, list) and providers[0][0] != CPU
+
+    def get_providers(self) -> list[str]:
+        return [CUDA, CPU] if self._pretends else [CPU]
+
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        return {CUDA: {"device_id": "0"}, CPU: {}}
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(ort, "InferenceSession", PretendingSession)
+    monkeypatch.setattr("core.inference.runner.MEMORY", dict.fromkeys(Device, "cpu"))
+    monkeypatch.setattr("core.inference.accelerators.gpus", list)
+    monkeypatch.setattr(proof, "BATCHES", (1, 8))
+
+
+def settings(open_folder: Path, device: Device) -> Settings:
+    return Settings(_env_file=None, models_dir=open_folder.parent, device=device)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_session_that_only_says_it_runs_on_the_gpu_is_refused(
+    pack: Pack, open_folder: Path
+) -> None:
+    with pytest.raises(DeviceUnavailable, match=r"device cuda was asked for.*Conv \(\d+ times on"):
+        loading.load_models(pack, settings(open_folder, Device.CUDA))
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_auto_goes_on_with_the_cpu_for_both_networks_and_says_why(
+    pack: Pack, open_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    models = loading.load_models(pack, settings(open_folder, Device.AUTO))
+
+    assert models.device is Device.CPU
+    assert "the networks do not run there: Conv" in caplog.text
+    assert "Going on with the CPU" in caplog.text
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_proven_accelerator_is_used_with_buffers_and_fixed_shapes(
+    pack: Pack, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = proof.kernels_of
+
+    def moved(session: ort.InferenceSession) -> dict[tuple[str, str], int]:
+        return {(name, CUDA): count for (name, _), count in real(session).items()}
+
+    monkeypatch.setattr(proof, "kernels_of", moved)
+
+    models = loading.load_models(pack, settings(open_folder, Device.AUTO))
+    models.detector.detect([np.zeros((100, 200, 3), np.uint8), np.zeros((90, 50, 3), np.uint8)])
+
+    assert models.device is Device.CUDA
+    (inner,) = (
+        each for each in (models.detector, models.detector._detector) if hasattr(each, "_network")
+    )
+    shapes = set(inner._network._buffers)
+    assert shapes == {(1, 3, 640, 640)}
+    assert models.embedder._batches == (1, 8, 16, 32, 64)
+
+
+def test_auto_without_a_gpu_takes_the_cpu_and_says_so(
+    pack: Pack,
+    open_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
+
+    with caplog.at_level("INFO"):
+        models = loading.load_models(pack, settings(open_folder, Device.AUTO))
+
+    assert models.device is Device.CPU
+    assert "knows no GPU" in caplog.text
+    assert "pack open is proven on cpu: least cosine 1.0" in caplog.text
