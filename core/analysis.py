@@ -7,10 +7,18 @@ from core.errors import BadImage, FaceSearchError, PackNotInstalled
 from core.exchange import Exchange, QueryFace, QueryPhoto, Request
 from core.images import Copies
 from core.pipeline import AnalysedPhoto
+from core.stages import Stage
 
 
 class Analyser(Protocol):
-    """A pipeline, as far as its callers care; tests pass fakes."""
+    """A pipeline, as far as its callers care; tests pass fakes.
+
+    Attributes:
+        places: How many threads can be at a stage at once; one where it says nothing.
+    """
+
+    @property
+    def places(self) -> Mapping[Stage, int]: ...
 
     def analyse(
         self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE

@@ -6,10 +6,11 @@ changes nothing: a claim has a lease, and only its holder may finish it.
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,6 +32,8 @@ from core.inference.packs import Manifest
 from core.pipeline import AnalysedPhoto, SkippedFace, encode_crop
 from core.removal import forget_bytes
 from core.services import Services
+from core.settings import Settings
+from core.stages import Cost, Stage, Timings, Work
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +49,30 @@ WORKER_LOST = "Its worker died or hung each time it tried this photo."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outcome:
-    """What a claimed photo came to."""
+    """What a claimed photo came to.
+
+    Attributes:
+        embedded: Its faces, those that a gate refused included.
+    """
 
     claim: Claimed
     result: AnalysedPhoto | BadImage | BlobMissing
+    embedded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """Of a batch.
+
+    Attributes:
+        began: When its photos were claimed.
+        analysed: When the last of its faces was embedded.
+        places: See `core.stages.Cost`.
+    """
+
+    began: float
+    analysed: float
+    places: Mapping[Stage, int]
 
 
 def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
@@ -64,6 +87,7 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
     """
     settings = services.settings
     lease = uuid4()
+    began = perf_counter()
     with services.pool.connection() as conn:
         claims = job_rows.claim(
             conn,
@@ -77,8 +101,14 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
         return 0
     try:
         with _kept(services.pool, lease, settings.lease_s):
-            outcomes = _analyse(services, pipelines[claims[0].space_id], claims)
-            _write(services, lease, outcomes)
+            pipeline = pipelines[claims[0].space_id]
+            outcomes = _analyse(services, pipeline, claims)
+            _write(
+                services,
+                lease,
+                outcomes,
+                _Clock(began, perf_counter(), _places(pipeline, settings)),
+            )
     except Exception as error:
         _release(services.pool, lease, error)
         raise
@@ -98,10 +128,19 @@ def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) 
             outcomes.append(_Outcome(claim, missing))
     results = pipeline.analyse([photo for _, photo in present], copies=Copies.BOTH)
     outcomes += [
-        _Outcome(claim, _gated(services.manifest, claim, result))
+        _Outcome(claim, _gated(services.manifest, claim, result), _faces(result))
         for (claim, _), result in zip(present, results, strict=True)
     ]
     return outcomes
+
+
+def _places(pipeline: Analyser, settings: Settings) -> Mapping[Stage, int]:
+    """Add how many batches can be written at once: one thread of a worker is kept for searches."""
+    return {**pipeline.places, Stage.WRITE: settings.worker_threads - 1}
+
+
+def _faces(result: AnalysedPhoto | BadImage) -> int:
+    return 0 if isinstance(result, BadImage) else len(result.faces)
 
 
 def _gated(
@@ -116,13 +155,14 @@ def _gated(
     return replace(result, faces=tuple(kept), skipped=(*result.skipped, *left_out))
 
 
-def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome]) -> None:
+def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome], clock: _Clock) -> None:
     """Store crops and previews, then rows; whoever lost the lease meanwhile writes no row."""
     with services.pool.connection() as conn:
         faces = _new_faces(conn, outcomes)
     with services.pool.connection() as conn, _crops_go_with_rows(services, faces):
         _store_blobs(services, outcomes, faces)
         written = _write_rows(conn, lease, outcomes, faces)
+        _add_work(conn, [each for each in outcomes if each.claim.image_id in written], clock)
     _clean_up(services, outcomes, faces, written)
 
 
@@ -160,6 +200,24 @@ def _write_rows(
     for collection_id, count in sorted(Counter(face.collection_id for face in kept).items()):
         collection_rows.count(conn, collection_id, faces=count)
     return waiting
+
+
+def _add_work(conn: Connection, written: Sequence[_Outcome], clock: _Clock) -> None:
+    """Add what the batch cost to its jobs, as the last statements of its transaction.
+
+    In the order of their ids, so that two batches of the same jobs never wait in a circle.
+    """
+    now = perf_counter()
+    photos: defaultdict[UUID, list[tuple[Timings, int]]] = defaultdict(list)
+    for each in written:
+        if isinstance(each.result, AnalysedPhoto):
+            photos[each.claim.job_id].append((each.result.timings, each.embedded))
+    total = sum(map(len, photos.values()))
+    for job_id in sorted(photos):
+        part = len(photos[job_id]) / total
+        writing = Cost(part * (now - clock.analysed), 0.0, clock.places[Stage.WRITE])
+        work = Work.of(photos[job_id], clock.places) + Work(stages={Stage.WRITE: writing})
+        job_rows.add_work(conn, job_id, work, seconds=now - clock.began)
 
 
 def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:

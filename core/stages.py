@@ -125,12 +125,8 @@ class Work:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read what *to_json* gave; nothing stored is no work."""
-        known = {stage.value for stage in Stage}
-        stages = {
-            Stage(name): Cost(**cost)
-            for name, cost in stored.get("stages", {}).items()
-            if name in known
-        }
+        costs = stored.get("stages", {})
+        stages = {stage: Cost(**costs[stage.value]) for stage in Stage if stage.value in costs}
         return cls(stored.get("photos", 0), stored.get("faces", 0), stored.get("runs", 0.0), stages)
 
     def to_json(self) -> dict[str, Any]:
@@ -158,6 +154,11 @@ class Work:
         return max(
             self.stages, key=lambda stage: self.stages[stage].busy / self.stages[stage].places
         )
+
+    @property
+    def advice(self) -> str | None:
+        """One sentence: what limits, and what to change."""
+        return None if self.limit is None else ADVICE[self.limit]
 
     @property
     def faces_per_run(self) -> float:

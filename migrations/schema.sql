@@ -394,8 +394,14 @@ CREATE TABLE public.jobs (
     collection_id uuid NOT NULL,
     kind text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    work jsonb DEFAULT '{}'::jsonb NOT NULL,
+    started_at timestamp with time zone,
     CONSTRAINT jobs_kind_check CHECK ((kind = 'upload'::text))
 );
+
+COMMENT ON COLUMN public.jobs.work IS 'Sums over its analysed photos; added to in the transaction that writes a batch.';
+
+COMMENT ON COLUMN public.jobs.started_at IS 'When a worker took the first photo that was written.';
 
 CREATE TABLE public.login_links (
     sha256 bytea NOT NULL,

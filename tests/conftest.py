@@ -3,7 +3,7 @@
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -37,7 +37,7 @@ from core.pipeline import AnalysedPhoto, SkippedFace
 from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
-from core.stages import Timings
+from core.stages import Stage, Timings
 
 pytest_plugins = ["tests.worker_processes", "tests.queues"]
 
@@ -214,6 +214,7 @@ class FakePipeline:
     poison: set[bytes] = field(default_factory=set)
     before: Callable[[Sequence[bytes]], None] = lambda photos: None
     batches: list[int] = field(default_factory=list)
+    places: Mapping[Stage, int] = field(default_factory=dict)
 
     def analyse(
         self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE

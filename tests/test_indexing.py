@@ -4,8 +4,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from core import gallery, indexing
 from core.services import Services
+from core.stages import Stage, Work
 from tests.queues import Queue, assert_counters_are_true
 
 Photo = Callable[[int], bytes]
@@ -136,6 +139,41 @@ def test_photos_of_a_space_that_this_worker_lacks_are_left_for_others(
     assert indexing.index_batch(queue.services, {"sp_other": fake_pipeline}) == 0
     assert not indexing.work_waits(queue.services, ["sp_other"])
     assert indexing.work_waits(queue.services, [queue.collection.space_id])
+
+
+def test_what_a_batch_cost_is_added_to_each_of_its_jobs(
+    queue: Queue, fake_pipeline: Any, photo: Photo
+) -> None:
+    fake_pipeline.refuse = {photo(3)}
+    queue.put(photo(0), photo(1))
+    queue.put(photo(2), photo(3))
+    queue.run(fake_pipeline)
+    queue.put(photo(4))
+    queue.run(fake_pipeline)
+
+    jobs = queue.sql("SELECT work, started_at <= now() FROM jobs ORDER BY id")
+
+    work = [Work.from_json(stored) for stored, _ in jobs]
+    assert [(each.photos, each.faces) for each in work] == [(2, 2), (1, 1), (1, 1)]
+    assert work[0].stages[Stage.DETECT].busy == pytest.approx(0.4)
+    shares = [each.stages[Stage.WRITE].busy for each in work]
+    assert shares[0] == pytest.approx(2 * shares[1])
+    assert all(each.stages[Stage.WRITE].places == 2 for each in work)
+    assert [started for _, started in jobs] == [True] * 3
+
+
+def test_a_second_batch_of_a_job_adds_to_the_first(
+    queue: Queue, fake_pipeline: Any, photo: Photo
+) -> None:
+    queue.put(*(photo(n) for n in range(20)))
+    queue.run(fake_pipeline)
+    [(first,)] = queue.sql("SELECT started_at FROM jobs")
+
+    queue.run(fake_pipeline)
+
+    [(stored, started)] = queue.sql("SELECT work, started_at FROM jobs")
+    assert Work.from_json(stored).photos == 20
+    assert started == first
 
 
 def test_workers_on_one_backlog_index_each_photo_once(

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
 from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.stages import Work
 
 SQL = queries.load("jobs")
 
@@ -17,6 +21,8 @@ class Job:
     """A set of photos handed in together, with how far they are.
 
     Attributes:
+        started_at: When a worker took the first photo that it also finished.
+        work: See `core.stages.Work.to_json`.
         reasons: How often each reason code was given.
     """
 
@@ -24,6 +30,8 @@ class Job:
     collection_id: UUID
     kind: str
     created_at: datetime
+    started_at: datetime | None
+    work: dict[str, Any]
     total: int
     waiting: int
     running: int
@@ -33,6 +41,13 @@ class Job:
     dead: int
     reasons: dict[str, int]
     last_finished_at: datetime | None
+
+    @property
+    def seconds(self) -> float:
+        """From the first photo that a worker took to the last that it finished; 0 before that."""
+        if self.started_at is None or self.last_finished_at is None:
+            return 0.0
+        return (self.last_finished_at - self.started_at).total_seconds()
 
     @property
     def done(self) -> bool:
@@ -70,6 +85,7 @@ class Claimed:
     """
 
     item_id: UUID
+    job_id: UUID
     collection_id: UUID
     image_id: UUID | None
     attempts: int
@@ -181,6 +197,23 @@ def finish(
     """Give an item its final state."""
     params = {"id": item_id, "state": state, "reason": reason, "detail": detail}
     execute(conn, SQL["finish"], params)
+
+
+def add_work(conn: Connection, job_id: UUID, work: Work, *, seconds: float) -> None:
+    """Add what a batch cost to its job; the job stays locked until the transaction ends.
+
+    Args:
+        seconds: Since the batch was begun.
+    """
+    before = fetch_value(conn, SQL["lock_work"], {"id": job_id})
+    if before is None:
+        return  # deleted meanwhile, with its collection
+    after = Work.from_json(before) + work
+    execute(
+        conn,
+        SQL["keep_work"],
+        {"id": job_id, "work": Jsonb(after.to_json()), "seconds": seconds},
+    )
 
 
 def release(conn: Connection, lease: UUID, *, detail: str, forgiven: bool = False) -> int:

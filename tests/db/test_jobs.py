@@ -8,6 +8,7 @@ import pytest
 from core.db import images, jobs
 from core.db.jobs import Claimed
 from core.db.pool import Connection
+from core.stages import Timings, Work
 
 NOBODY = UUID(int=7)
 ATTEMPTS = 3
@@ -52,6 +53,29 @@ def test_a_job_counts_its_items_by_state_and_reason(conn: Connection, make: Any)
     assert not job.done
 
 
+def test_a_job_keeps_its_earliest_start_and_the_sum_of_its_work(
+    conn: Connection, make: Any
+) -> None:
+    (item_id,) = make.items(make.collection(), 1)
+    (job_id,) = conn.execute("SELECT job_id FROM items WHERE id = %s", [item_id]).fetchone()
+    work = Work.of([(Timings(1, 2, 3, 4), 5)], {})
+
+    for seconds in (2, 10, 1):
+        jobs.add_work(conn, job_id, work, seconds=seconds)
+    jobs.finish(conn, item_id, state="indexed")
+
+    job = jobs.get(conn, job_id)
+    assert job is not None
+    assert Work.from_json(job.work) == work + work + work
+    assert job.seconds == pytest.approx(10, abs=1)
+
+
+def test_work_of_a_deleted_job_is_forgotten(conn: Connection, make: Any) -> None:
+    jobs.add_work(conn, NOBODY, Work(), seconds=1)
+
+    assert jobs.get(conn, NOBODY) is None
+
+
 def test_a_job_without_items_is_done(conn: Connection, make: Any) -> None:
     job = jobs.get(conn, jobs.insert(conn, collection_id=make.collection(), kind="upload"))
 
@@ -92,8 +116,9 @@ def test_a_claim_holds_what_a_worker_needs(conn: Connection, make: Any) -> None:
     (claimed,) = claim(conn, make)
 
     (image,) = images.page(conn, collection_id, limit=9)
+    (job_id,) = conn.execute("SELECT job_id FROM items WHERE id = %s", [item_id]).fetchone()
     assert claimed == Claimed(
-        item_id, collection_id, image.id, 1, make.space().id, "off", image.sha256
+        item_id, job_id, collection_id, image.id, 1, make.space().id, "off", image.sha256
     )
 
 

@@ -5,7 +5,7 @@ photo of them differs. Black squares are background.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from core.images import Copies, PhotoLimits, decode, small_copies
 from core.pipeline import AnalysedPhoto
 from core.services import Services, close_services, open_services
 from core.settings import Settings
-from core.stages import Timings
+from core.stages import Stage, Timings
 from web.app import create_app
 
 SQUARE = 100
@@ -57,6 +57,7 @@ class Squares:
     """A pipeline that decodes for real and sees coloured squares as faces."""
 
     limits: PhotoLimits
+    places: Mapping[Stage, int] = field(default_factory=dict)
 
     def analyse(
         self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE

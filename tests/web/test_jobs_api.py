@@ -12,6 +12,7 @@ def test_a_job_says_how_far_it_is(client, bell, team: str, picture) -> None:
     assert waiting["counts"]["waiting"] == 2
     assert waiting["reasons"] == {"unsupported_format": 1}
     assert waiting["finished_at"] is None
+    assert waiting["throughput"] is None
 
     bell.workers = True
     bell.ingest()
@@ -21,6 +22,23 @@ def test_a_job_says_how_far_it_is(client, bell, team: str, picture) -> None:
     assert (done["counts"]["indexed"], done["counts"]["rejected"]) == (2, 1)
     assert done["reasons"] == {"unsupported_format": 1, "no_face_found": 1}
     assert done["finished_at"] >= done["created_at"]
+
+
+def test_a_job_says_what_its_photos_cost_and_what_limits_them(client, team: str, picture) -> None:
+    path = client.upload(team, picture((10, 0), (20, 0)), picture((30, 0)), b"no picture").json[
+        "poll"
+    ]
+
+    cost = client.get(path).json["throughput"]
+
+    assert (cost["photos"], cost["faces"]) == (2, 3)
+    assert cost["photos_per_second"] > 0
+    stages = {stage["name"]: stage for stage in cost["stages"]}
+    assert list(stages) == ["decode", "copies", "detect", "align", "embed", "write"]
+    assert stages["embed"]["busy_s"] == 0.008
+    assert sum(stage["share"] for stage in cost["stages"]) > 0.99
+    assert cost["limit"] in stages
+    assert cost["advice"]
 
 
 def test_a_job_that_nobody_began_waits(client, bell, team: str, picture) -> None:

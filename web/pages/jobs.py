@@ -6,6 +6,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from core import collections, gallery
+from core.stages import Work
 from web.pages import forms
 from web.pages.words import in_words
 from web.services import services
@@ -29,6 +30,7 @@ def show(job_id: UUID) -> ResponseReturnValue:
         "collection": collection,
         "items": items,
         "more": items[-1].position + 1 if len(items) == PER_PAGE else None,
+        "work": Work.from_json(job.work) if job.work else None,
         "reasons": {item.id: in_words(item.reason) for item in items if item.reason},
     }
     if forms.wants_fragment():

@@ -8,7 +8,7 @@ VALUES (%(job_id)s, %(collection_id)s, %(image_id)s, %(position)s, %(key)s, %(st
 RETURNING id;
 
 -- name: get
-SELECT jobs.id, jobs.collection_id, jobs.kind, jobs.created_at,
+SELECT jobs.id, jobs.collection_id, jobs.kind, jobs.created_at, jobs.started_at, jobs.work,
        count(items.id) AS total,
        count(*) FILTER (WHERE items.state = 'waiting') AS waiting,
        count(*) FILTER (WHERE items.state = 'running') AS running,
@@ -62,9 +62,9 @@ WITH head AS (
        SET state = 'running', attempts = items.attempts + 1, lease = %(lease)s,
            lease_until = now() + make_interval(secs => %(lease_s)s)
      WHERE id IN (SELECT id FROM head UNION ALL SELECT id FROM others)
- RETURNING id, collection_id, image_id, attempts
+ RETURNING id, job_id, collection_id, image_id, attempts
 )
-SELECT taken.id AS item_id, taken.collection_id, taken.image_id, taken.attempts,
+SELECT taken.id AS item_id, taken.job_id, taken.collection_id, taken.image_id, taken.attempts,
        collections.space_id, collections.quality_gate, images.sha256
   FROM taken
   JOIN collections ON collections.id = taken.collection_id
@@ -85,6 +85,15 @@ SELECT id FROM items WHERE lease = %(lease)s AND state = 'running' ORDER BY id F
 UPDATE items
    SET state = %(state)s, reason = %(reason)s, detail = %(detail)s, lease = NULL,
        lease_until = NULL, finished_at = now()
+ WHERE id = %(id)s;
+
+-- name: lock_work
+SELECT work FROM jobs WHERE id = %(id)s FOR NO KEY UPDATE;
+
+-- name: keep_work
+UPDATE jobs
+   SET work = %(work)s,
+       started_at = least(started_at, clock_timestamp() - make_interval(secs => %(seconds)s))
  WHERE id = %(id)s;
 
 -- name: release

@@ -65,6 +65,8 @@ def test_photos_are_uploaded_by_a_plain_form(
     assert "anna.png Indexed" in read
     assert "notes.txt This is not a picture that can be read" in read
     assert "nobody.png No face was found" in read
+    assert "photos a second" in read
+    assert "limit" in read
     assert "1 face" in visitor.read(visitor.get(f"/collections/{home}"))
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from core.db import jobs as rows
+from core.stages import Stage, Work
 from web.api.models.common import Answer, Page, PageQuery
 
 ItemState: TypeAlias = Literal["waiting", "running", "indexed", "skipped", "rejected", "dead"]
@@ -29,6 +30,52 @@ class Counts(Answer):
     dead: int
 
 
+class StageWork(Answer):
+    """What one stage of the photos' way cost."""
+
+    name: Stage
+    busy_s: float = Field(description="Seconds at work, summed over threads.")
+    share: float = Field(description="Of the seconds at work of all stages, 0 to 1.")
+    wait_s: float = Field(description="Seconds that photos waited for it, summed over photos.")
+
+
+class Throughput(Answer):
+    """What the analysed photos of a job cost the workers, and what limits them."""
+
+    photos: int = Field(description="Analysed and written.")
+    faces: int = Field(description="Embedded; those that a quality gate refused are among them.")
+    photos_per_second: float
+    faces_per_second: float
+    faces_per_run: float = Field(description="How many faces the recogniser got at a time.")
+    stages: list[StageWork] = Field(description="In the order of the way.")
+    limit: Stage | None = Field(description="The stage for which the others wait.")
+    advice: str | None = Field(description="What would make it faster.")
+
+    @classmethod
+    def of(cls, row: rows.Job) -> Self:
+        """Show the sums of a row."""
+        work = Work.from_json(row.work)
+        seconds = row.seconds or float("inf")
+        return cls(
+            photos=work.photos,
+            faces=work.faces,
+            photos_per_second=round(work.photos / seconds, 2),
+            faces_per_second=round(work.faces / seconds, 2),
+            faces_per_run=round(work.faces_per_run, 2),
+            stages=[
+                StageWork(
+                    name=stage,
+                    busy_s=round(cost.busy, 4),
+                    share=round(work.share(stage), 4),
+                    wait_s=round(cost.wait, 4),
+                )
+                for stage, cost in work.stages.items()
+            ],
+            limit=work.limit,
+            advice=work.advice,
+        )
+
+
 class Job(Answer):
     """Photos handed in together, and how far they are."""
 
@@ -43,6 +90,7 @@ class Job(Answer):
     reasons: dict[str, int] = Field(description="How often each reason was given.")
     created_at: datetime
     finished_at: datetime | None
+    throughput: Throughput | None = Field(description="Null until the first photo is analysed.")
     items_url: str
 
     @classmethod
@@ -66,6 +114,7 @@ class Job(Answer):
             reasons=row.reasons,
             created_at=row.created_at,
             finished_at=row.last_finished_at if row.done else None,
+            throughput=Throughput.of(row) if row.work else None,
             items_url=f"/v1/jobs/{row.id}/items",
         )
 

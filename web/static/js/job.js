@@ -5,7 +5,11 @@ const SECOND = 1000;
 
 async function look() {
   const response = await fetch(location.href, { headers: { "X-Fragment": "1" } }).catch(() => null);
-  if (response?.ok && response.headers.has("X-Fragment")) progress.innerHTML = await response.text();
+  if (response?.ok && response.headers.has("X-Fragment")) {
+    const open = progress.querySelector("details")?.open;
+    progress.innerHTML = await response.text();
+    if (open) progress.querySelector("details")?.setAttribute("open", "");
+  }
   next();
 }
 
