@@ -25,6 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 from core.inference.embedder import OnnxEmbedder
 from core.inference.graphs import honest_recogniser
 from core.inference.packs import RecogniserSpec
+from core.inference.prelu import fast_on_cpu
 from core.inference.session import open_session
 from core.settings import Device
 
@@ -160,7 +161,7 @@ def main(file: str | None = None) -> int:
         return 1
     if file is not None:
         Path(file).write_bytes(data)
-    session = open_session(honest_recogniser(data), Device.CPU, THREADS)
+    session = open_session(fast_on_cpu(honest_recogniser(data)), Device.CPU, THREADS)
     embedder = OnnxEmbedder(session, RecogniserSpec("arcface", "random.onnx", 512))
     print(f"IResNet-50, random weights: {numbers:,} numbers, {len(data):,} bytes")
     print(

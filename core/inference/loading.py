@@ -15,6 +15,7 @@ from core.inference.embedder import BATCHES, OnnxEmbedder
 from core.inference.graphs import honest_recogniser
 from core.inference.install import load_graph
 from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
+from core.inference.prelu import fast_on_cpu
 from core.inference.reference import Networks, Reference
 from core.inference.scrfd import Scrfd
 from core.inference.session import open_session
@@ -95,9 +96,9 @@ def _networks(
 ) -> Networks:
     """Load both, one after the other: two sessions that start at once on one GPU spoil each other."""
     detector, detector_session = _detector(pack, settings, device, profile)
-    graph = load_graph(pack, settings.models_dir, pack.recogniser)
+    graph = honest_recogniser(load_graph(pack, settings.models_dir, pack.recogniser))
     session = open_session(
-        honest_recogniser(graph),
+        fast_on_cpu(graph) if device is Device.CPU else graph,
         device,
         settings.inference_threads,
         placement=_placement(settings, device, profile),
