@@ -178,6 +178,17 @@ def load_tensorrt() -> int:
     return version
 
 
+def missing_library(device: Device) -> str:
+    """Say why ONNX Runtime left a provider out, which it tells only its own log."""
+    name = "tensorrt" if device is Device.TENSORRT else "cuda"
+    path = Path(ort.__file__).parent / "capi" / f"libonnxruntime_providers_{name}.so"
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        return str(error)
+    return "its libraries are there, and ONNX Runtime's messages above say what is not"
+
+
 def _library(name: str) -> str:
     wheel = importlib.util.find_spec("tensorrt_libs")
     for folder in wheel.submodule_search_locations or () if wheel else ():

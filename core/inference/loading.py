@@ -88,6 +88,7 @@ def _load(pack: Pack, settings: Settings, device: Device) -> FaceModels:
         networks.embedder,
         device,
         min_face=pack.recogniser.min_face,
+        finest=max(pack.detector.sides),
     )
 
 
@@ -119,9 +120,12 @@ def _detector(
         placement=_placement(settings, device, profile),
         shapes=_photo_shapes(pack.detector),
     )
-    if isinstance(pack.detector, CenterFaceSpec):
-        return CenterFace(session, pack.detector), session
-    return Scrfd(session, pack.detector), session
+    return detector_of(session, pack.detector), session
+
+
+def detector_of(session: ort.InferenceSession, spec: DetectorSpec) -> Detector:
+    """Return the detector around a session."""
+    return CenterFace(session, spec) if isinstance(spec, CenterFaceSpec) else Scrfd(session, spec)
 
 
 def _placement(settings: Settings, device: Device, profile: Path | None) -> Placement:

@@ -64,8 +64,8 @@ def prove(pack: Pack, networks: Networks, device: Device, reference: Reference) 
     if device is not Device.CPU:
         for session in (networks.detector_session, networks.recogniser_session):
             kernels += require_kernels(kernels_of(session), device)
-    _require_alike(pack, device, "embedding of a face", vectors)
-    _require_alike(pack, device, "detector's view of a picture", maps)
+    _require_alike(pack, device, "an embedding of a face", vectors)
+    _require_alike(pack, device, "the detector's view of a picture", maps)
     return Proof(min(vectors, maps), kernels)
 
 
@@ -132,14 +132,14 @@ def _require_alike(pack: Pack, device: Device, what: str, found: float) -> None:
     if device is Device.CPU:
         raise DeviceUnavailable(
             f"The pack {pack.name} does not give what it gave before on this machine: the cosine "
-            f"of an {what} is {found:.6f}. `facesearch models install {pack.name}` checks its files "
+            f"of {what} is {found:.6f}. `facesearch models install {pack.name}` checks its files "
             "and takes this machine as the measure.",
             device=str(device),
             cosine=found,
         )
     raise DeviceUnavailable(
         f"The device {device} does not give what the CPU gives for the pack {pack.name}: the "
-        f"cosine of an {what} is {found:.6f}, and {LEAST_COSINE} is the least.",
+        f"cosine of {what} is {found:.6f}, and {LEAST_COSINE} is the least.",
         device=str(device),
         cosine=found,
     )

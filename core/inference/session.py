@@ -125,8 +125,8 @@ def _start(
     # A provider whose libraries are missing is left out without an error.
     if session.get_providers()[0] != PROVIDERS[device]:
         raise DeviceUnavailable(
-            f"The device {device} was asked for and does not start; ONNX Runtime's messages "
-            "above say why.",
+            f"The device {device} was asked for and does not start: "
+            f"{accelerators.missing_library(device)}.",
             device=str(device),
         )
     log.info("A model runs on %s.", PROVIDERS[device])
