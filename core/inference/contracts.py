@@ -50,9 +50,12 @@ class FaceModels:
     Attributes:
         min_face: Pixels of the photo that the shorter side of a face's box must have; a smaller
             face tells the recogniser too little.
+        finest: Pixels of a photo's longer side of which the detector makes use; of a larger photo
+            it sees no more. None: of all.
     """
 
     detector: Detector
     embedder: Embedder
     device: Device = Device.CPU
     min_face: float = 0
+    finest: int | None = None
