@@ -15,7 +15,7 @@ LOCK := $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check schema docs screenshot lock clean browser
+.PHONY: help setup demo run test fuzz check schema docs screenshot lock clean browser
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
@@ -33,6 +33,10 @@ run: setup ## Start everything on this machine
 test: $(VENV)/.dev-$(FLAVOUR) browser ## Run all tests; ARGS="..." goes to pytest
 	@$(BIN)/facesearch demo --fetch
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.dev-$(FLAVOUR) ## Damage pictures at random for MINUTES=10
+	@FACESEARCH_TEST_FUZZ_MINUTES=$(or $(MINUTES),10) \
+		$(BIN)/python -m pytest -q tests/fuzz -k never_tried
 
 check: $(VENV)/.dev-$(FLAVOUR) ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from core import formats
+from core import formats, structure
 from core.errors import (
     FileTooLarge,
     ImageCorrupt,
@@ -38,6 +38,10 @@ that is searched is the picture that people saw when they chose it."""
 
 _PREVIEW_QUALITY: Final = 85
 """JPEG quality of previews: past it the files grow fast and the eye sees no gain."""
+
+_LONGEST_SIDE: Final = 10**6
+"""Pillow counts the bits of a row in 32 bits, and calls more a lack of memory; and a picture of a
+hundred million rows of one pixel takes as long as one of a hundred times as many pixels."""
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -190,6 +194,8 @@ def _open(data: bytes, limits: PhotoLimits) -> tuple[ImageFile, PhotoHeader]:
         raise UnsupportedFormat(f"This is not a picture of a format that is read: {known}.")
     if formats.ends_early(data, name):
         raise _cut_off(name)
+    if structure.is_laborious(data, name):
+        raise UnsupportedFormat(f"This {name.upper()} file has far more parts than a photo has.")
     with _judging(name):
         picture = formats.OPENERS[name](BytesIO(data))
         if formats.is_stand_in(picture):
@@ -202,6 +208,13 @@ def _open(data: bytes, limits: PhotoLimits) -> tuple[ImageFile, PhotoHeader]:
 
 
 def _require_pixels(width: int, height: int, limits: PhotoLimits) -> None:
+    if max(width, height) > _LONGEST_SIDE:
+        raise ImageTooLarge(
+            f"The picture has {width} x {height} pixels; a side may have {_LONGEST_SIDE:,}.",
+            width=width,
+            height=height,
+            max_side=_LONGEST_SIDE,
+        )
     if width * height > limits.max_pixels:
         raise ImageTooLarge(
             f"The picture has {width} x {height} pixels; "

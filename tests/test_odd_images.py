@@ -11,7 +11,9 @@ from core import errors
 from core.errors import BadImage
 from core.images import PhotoHeader, PhotoLimits, decode, inspect
 from core.inference.contracts import FaceModels
+from core.inference.packs import read_manifest, tracked_manifest
 from core.pipeline import Pipeline
+from core.pipelines import Pipelines
 
 LIMITS = PhotoLimits(max_bytes=32 * 2**20, max_pixels=100_000_000)
 
@@ -170,6 +172,16 @@ PUG = "pillow_heif/zPug_3.heic"
 """A dog from the front: no face, but it depends on the input size whether a detector agrees."""
 
 
+@pytest.fixture(scope="module", params=["test_scrfd", "open"])
+def models(request: pytest.FixtureRequest) -> FaceModels:
+    """The networks of either family."""
+    if request.param == "test_scrfd":
+        found: FaceModels = request.getfixturevalue("scrfd_models")
+        return found
+    pipelines: Pipelines = request.getfixturevalue("pipelines")
+    return pipelines[read_manifest(tracked_manifest()).pack("open").space.id].models
+
+
 @pytest.fixture(scope="module")
 def folder(shared_data: Path) -> Path:
     return shared_data / "faces" / "odd-images"
@@ -218,10 +230,10 @@ def test_bad_pixels_behind_a_good_header_are_refused_by_decoding(folder: Path, n
 
 
 def test_the_whole_folder_in_one_batch_gives_every_face_and_every_reason(
-    folder: Path, scrfd_models: FaceModels
+    folder: Path, models: FaceModels
 ) -> None:
     names = [*READ, *REFUSED_BY_HEADER, *REFUSED_BY_PIXELS]
-    pipeline = Pipeline(scrfd_models, LIMITS, max_faces=500, decode_threads=2)
+    pipeline = Pipeline(models, LIMITS, max_faces=500, decode_threads=2)
 
     results = pipeline.analyse([(folder / name).read_bytes() for name in names])
 
