@@ -150,7 +150,7 @@ def _gated(
     gate = Gate(claim.quality_gate)
     if isinstance(result, BadImage) or gate is Gate.OFF:
         return result
-    kept, refused = split(result.faces, gate, manifest.norm_floor(claim.space_id, gate))
+    kept, refused = split(result.faces, gate, manifest.floors(claim.space_id, gate))
     left_out = [SkippedFace(face.face, why[0], tuple(why[1:])) for face, why in refused]
     return replace(result, faces=tuple(kept), skipped=(*result.skipped, *left_out))
 

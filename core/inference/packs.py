@@ -14,13 +14,13 @@ from pydantic.dataclasses import dataclass
 
 from core import spaces
 from core.errors import PackNotFound, SetupError
-from core.gates import Gate
+from core.gates import Floors, Gate
 from core.inference.templates import TEMPLATES, Template
 from core.inference.values import (
     Channels,
     FileName,
     Fraction,
-    NormFloors,
+    GateFloors,
     PackName,
     Scales,
     Sha256,
@@ -198,8 +198,6 @@ class RecogniserSpec:
             MobileFaceNet, of faces shrunk to 16 pixels 81 % have their mate at rank 1 among 150
             people, of 14 pixels 56 %, of 12 pixels 36 %. No part of the space: it chooses faces
             and changes no vector.
-        norm_floors: Length of the raw embedding that each gate asks for; left out, norms are not
-            judged. Choosing faces too, it is no part of the space.
     """
 
     kind: Literal["arcface", "dlib"]
@@ -212,7 +210,6 @@ class RecogniserSpec:
     std: Scales = (127.5, 127.5, 127.5)
     flip: Literal["none", "sum"] = "none"
     min_face: Annotated[float, Field(ge=0)] = 16
-    norm_floors: NormFloors = field(default_factory=dict)
 
     @property
     def graph(self) -> str:
@@ -228,6 +225,7 @@ class Pack:
         summary: What it is good for, in a sentence or two.
         threshold: Cosine from which two faces count as one person, in new collections.
         threshold_source: Where that figure comes from.
+        gates: What each quality gate asks of the two networks; no part of the space.
     """
 
     name: PackName
@@ -239,6 +237,7 @@ class Pack:
     detector: DetectorSpec
     recogniser: RecogniserSpec
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    gates: GateFloors = field(default_factory=dict)
 
     @property
     def files(self) -> tuple[PinnedFile, ...]:
@@ -325,10 +324,10 @@ class Manifest:
                 f"There is no model pack {name!r}; known are {known}.", pack=name
             ) from None
 
-    def norm_floor(self, space_id: str, gate: Gate) -> float | None:
-        """Return what a gate asks of the norms of a space; None where nobody measured it."""
-        floors = (pack.recogniser.norm_floors for pack in self if pack.space.id == space_id)
-        return next((each.get(gate) for each in floors if each), None)
+    def floors(self, space_id: str, gate: Gate) -> Floors:
+        """Return what a gate asks of the scores and norms of a space."""
+        known = (pack.gates for pack in self if pack.gates and pack.space.id == space_id)
+        return next(known, {}).get(gate, Floors())
 
     def __iter__(self) -> Iterator[Pack]:
         return iter(self.packs.values())

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from core.gates import Gate
+from core.gates import Floors, Gate
 from core.inference.templates import TEMPLATES
 
 PACK_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
@@ -36,12 +36,13 @@ def _for_each_channel(value: object) -> object:
     return (value,) * 3 if isinstance(value, int | float) else value
 
 
-def _strict_asks_for_more(floors: dict[Gate, float]) -> dict[Gate, float]:
-    if Gate.OFF in floors:
+def _strict_asks_for_more(gates: dict[Gate, Floors]) -> dict[Gate, Floors]:
+    if Gate.OFF in gates:
         raise ValueError("the gate off judges nothing")
-    if floors.get(Gate.STANDARD, 0) > floors.get(Gate.STRICT, float("inf")):
+    standard, strict = (gates.get(gate, Floors()) for gate in (Gate.STANDARD, Gate.STRICT))
+    if standard.score > strict.score or standard.norm > strict.norm:
         raise ValueError("strict must ask for at least what standard does")
-    return floors
+    return gates
 
 
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -61,6 +62,4 @@ Scales: TypeAlias = Annotated[
     ],
     BeforeValidator(_for_each_channel),
 ]
-NormFloors: TypeAlias = Annotated[
-    dict[Gate, Annotated[float, Field(gt=0)]], AfterValidator(_strict_asks_for_more)
-]
+GateFloors: TypeAlias = Annotated[dict[Gate, Floors], AfterValidator(_strict_asks_for_more)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.gates import Floors
 from core.inference import packs
 from core.inference.packs import read_manifest, tracked_manifest
 
@@ -19,6 +20,7 @@ GIVEN_BY_THE_TABLE = {("Pack", "name")}
     [
         packs.Licence, packs.Pack, packs.PinnedFile, packs.ScrfdSpec, packs.CenterFaceSpec,
         packs.RecogniserSpec, packs.PackageSource, packs.ArchiveSource, packs.LocalSource,
+        Floors,
     ],
 )  # fmt: skip
 def test_every_key_of_the_manifest_is_explained(described: type) -> None:

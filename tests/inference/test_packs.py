@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import PackNotFound, SetupError
+from core.gates import Floors, Gate
 from core.inference.packs import (
     DLIB_CONVERTER_VERSION,
     OWN_MANIFEST,
@@ -78,6 +79,7 @@ def test_an_unknown_pack_is_answered_with_the_known_ones(manifest: Manifest) -> 
     [
         ('file = "det.onnx" }', 'file = "det.onnx", turned_threshold = 1 }'),
         ("dimension = 512", "dimension = 512, min_face = 40"),
+        ('licence = "free"', 'licence = "free"\ngates = { strict = { score = 0.7, norm = 9 } }'),
     ],
 )
 def test_which_faces_are_chosen_is_no_part_of_the_space(
@@ -90,6 +92,19 @@ def test_which_faces_are_chosen_is_no_part_of_the_space(
 
     assert choosing != plain
     assert choosing.space.id == plain.space.id
+
+
+def test_a_gate_asks_of_a_space_what_its_pack_says_and_nothing_where_it_says_nothing(
+    written: Path,
+) -> None:
+    gates = "gates = { standard = { norm = 7 }, strict = { score = 0.7, norm = 9 } }"
+    written.write_text(GOOD.replace('licence = "free"', f'licence = "free"\n{gates}'))
+    manifest = read_manifest(written)
+    space = manifest.pack("mine").space.id
+
+    assert manifest.floors(space, Gate.STANDARD) == Floors(score=0, norm=7)
+    assert manifest.floors(space, Gate.STRICT) == Floors(score=0.7, norm=9)
+    assert manifest.floors(space, Gate.OFF) == manifest.floors("other", Gate.STRICT) == Floors()
 
 
 def test_the_space_of_the_open_pack_never_changes_by_accident(manifest: Manifest) -> None:
@@ -205,6 +220,13 @@ def test_every_fault_is_named_at_once(written: Path) -> None:
         ('file = "det.onnx" }', 'file = "det.onnx", sides = [100] }', "multiple of 32"),
         ("[packs.mine]", '[packs."../mine"]', "should match pattern"),
         ('licence = "free"', 'licence = "none"', "licence"),
+        ('summary = "A', 'gates = { off = { norm = 1 } }\nsummary = "A', "judges nothing"),
+        ('summary = "A', 'gates = { strict = { nrom = 1 } }\nsummary = "A', "gates.strict.nrom"),
+        (
+            'summary = "A',
+            'gates = { standard = { norm = 1 } }\nsummary = "A',
+            "at least what standard does",
+        ),
         ("version = 1", "version = 2", "version"),
         ("version = 1", "version = ", "is not TOML"),
     ],
