@@ -25,7 +25,7 @@ from core.db import jobs as job_rows
 from core.db.faces import NewFace
 from core.db.jobs import Claimed
 from core.db.pool import Connection, Pool
-from core.errors import BadImage, BlobMissing
+from core.errors import BadImage, BlobMissing, DeviceUnavailable
 from core.gates import Gate, split
 from core.images import Copies
 from core.inference.packs import Manifest
@@ -41,8 +41,9 @@ RENEWALS_PER_LEASE = 3
 LONGEST_BATCH_LEASES = 30
 """A batch that takes longer than this many leases hangs: its lease is no longer renewed."""
 
-SURROUNDINGS = (OSError, psycopg.OperationalError)
-"""A full disk, a database that is away: no photo is to blame, so the attempt does not count."""
+SURROUNDINGS = (OSError, psycopg.OperationalError, DeviceUnavailable)
+"""A full disk, a database that is away, a GPU that computes something else: no photo is to blame, so
+the attempt does not count."""
 
 WORKER_LOST = "Its worker died or hung each time it tried this photo."
 

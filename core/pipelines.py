@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 
-from core.errors import PackNotInstalled
+from core.errors import DeviceUnavailable, PackNotInstalled
 from core.images import PhotoLimits
 from core.inference.install import show
 from core.inference.loading import load_models
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 class Pipelines(Mapping[str, Pipeline]):
     """By space id. A pack that is installed later is found too.
 
+    A pack that the device of this worker refuses is not served: its photos wait for another worker.
+
     Thread-safe; one pack is loaded at a time, since two sessions that start at once on one GPU
     are known to spoil each other.
     """
@@ -35,6 +37,7 @@ class Pipelines(Mapping[str, Pipeline]):
         self._manifest = manifest
         self._settings = settings
         self._loaded: dict[str, Pipeline] = {}
+        self._refused: dict[str, DeviceUnavailable] = {}
         self._devices: set[str] = set()
         self._lock = threading.Lock()
 
@@ -46,18 +49,21 @@ class Pipelines(Mapping[str, Pipeline]):
             ModelError: The pack cannot be loaded.
         """
         with self._lock:
+            if space_id in self._refused:
+                refused = self._refused[space_id]
+                raise DeviceUnavailable(str(refused), **refused.details)
             if space_id not in self._loaded:
                 self._loaded[space_id] = self._load(self._installed()[space_id])
             return self._loaded[space_id]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._installed())
+        return iter(self._served())
 
     def __len__(self) -> int:
-        return len(self._installed())
+        return len(self._served())
 
     def __contains__(self, space_id: object) -> bool:
-        return space_id in self._installed()
+        return space_id in self._served()
 
     def require(self, pack: Pack) -> None:
         """Load a pack now.
@@ -75,7 +81,12 @@ class Pipelines(Mapping[str, Pipeline]):
 
     def _load(self, pack: Pack) -> Pipeline:
         started = time.monotonic()
-        models = load_models(pack, self._settings)
+        try:
+            models = load_models(pack, self._settings)
+        except DeviceUnavailable as error:
+            self._refused[pack.space.id] = error
+            logger.error("pack %s is not served by this worker. %s", pack.name, error)
+            raise
         self._devices.add(models.device.value)
         seconds = time.monotonic() - started
         logger.info("pack %s is loaded on %s, in %.1f s", pack.name, models.device.value, seconds)
@@ -87,6 +98,9 @@ class Pipelines(Mapping[str, Pipeline]):
             decode_threads=cores,
             detectors=cores if models.device is Device.CPU else DETECTORS_OF_A_GPU,
         )
+
+    def _served(self) -> list[str]:
+        return [space_id for space_id in self._installed() if space_id not in self._refused]
 
     def _installed(self) -> dict[str, Pack]:
         found = {}

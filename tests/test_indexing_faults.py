@@ -13,6 +13,7 @@ import pytest
 from core import collections, gallery, indexing
 from core.blobs import Kind
 from core.db import jobs
+from core.errors import DeviceUnavailable
 from tests.queues import Queue, assert_counters_are_true
 
 Photo = Callable[[int], bytes]
@@ -82,6 +83,26 @@ def test_trouble_of_the_surroundings_costs_a_photo_no_attempt(
         for _ in range(5):
             with pytest.raises(OSError, match="No space"):
                 queue.run(fake_pipeline)
+
+    assert queue.sweep() == 0
+    assert queue.run(fake_pipeline) == 2
+    assert queue.states() == [("indexed", 1)] * 2
+
+
+def test_a_device_that_refuses_a_pack_costs_a_photo_no_attempt(
+    queue: Queue, fake_pipeline: Any, photo: Photo
+) -> None:
+    queue.put(photo(0), photo(1))
+
+    class Refusing(dict[str, Any]):
+        def __getitem__(self, space_id: str) -> Any:
+            raise DeviceUnavailable("The GPU computes something else.")
+
+    for _ in range(5):
+        with pytest.raises(DeviceUnavailable):
+            indexing.index_batch(
+                queue.services, Refusing({queue.collection.space_id: fake_pipeline})
+            )
 
     assert queue.sweep() == 0
     assert queue.run(fake_pipeline) == 2

@@ -4,13 +4,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import onnxruntime as ort
 import pytest
 
-from core.errors import PackNotInstalled
+from core.errors import DeviceUnavailable, PackNotInstalled
+from core.inference.accelerators import CUDA
 from core.inference.packs import load_manifest
 from core.pipeline import AnalysedPhoto
 from core.pipelines import Pipelines
-from core.settings import Settings
+from core.settings import Device, Settings
+
+MODELS = Path(__file__).parents[1] / "models"
 
 
 def test_only_installed_packs_are_served(pipelines: Pipelines) -> None:
@@ -55,3 +59,21 @@ def test_a_pack_that_is_not_installed_names_the_cure(tmp_path: Path) -> None:
     assert empty.device == ""
     with pytest.raises(PackNotInstalled, match="facesearch models install open"):
         empty.require(manifest.pack("open"))
+
+
+@pytest.mark.skipif(CUDA in ort.get_available_providers(), reason="this ONNX Runtime has CUDA")
+def test_a_pack_that_the_device_refuses_is_served_by_others(
+    pipelines: Pipelines, caplog: pytest.LogCaptureFixture
+) -> None:
+    (space_id, *_) = pipelines
+    settings = Settings(_env_file=None, models_dir=MODELS, device=Device.CUDA)
+    worker = Pipelines(load_manifest(settings), settings)
+    before = len(worker)
+
+    for _ in range(2):
+        with pytest.raises(DeviceUnavailable, match="device cuda was asked for"):
+            worker[space_id]
+
+    assert space_id not in worker
+    assert (len(worker), len(list(worker))) == (before - 1, before - 1)
+    assert caplog.text.count("pack open is not served by this worker. The device cuda") == 1

@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+import shutil
 import stat
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -117,6 +119,25 @@ def test_tensorrt_that_is_not_installed_is_named() -> None:
 
     with pytest.raises(DeviceUnavailable, match="TensorRT cannot be loaded"):
         load_tensorrt()
+
+
+def test_tensorrt_is_found_in_the_wheel_and_says_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    folder = tmp_path / "tensorrt_libs"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    source = tmp_path / "version.c"
+    source.write_text("int getInferLibVersion(void) { return 101601; }\n")
+    for name in accelerators.TENSORRT_LIBRARIES:
+        library = folder / f"lib{name}.so.10"
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert load_tensorrt() == 101601
 
 
 # --- what ONNX Runtime is told ------------------------------------------------------------------

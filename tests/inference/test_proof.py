@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -10,13 +11,15 @@ import pytest
 
 from core.errors import DeviceUnavailable
 from core.inference import loading, proof, reference
-from core.inference.accelerators import CPU, CUDA, TENSORRT, Placement
+from core.inference.accelerators import CPU, CUDA, TENSORRT, Gpu, Placement
 from core.inference.packs import Manifest, Pack
 from core.inference.proof import cosine, kernels_of, prove, require_kernels
 from core.inference.reference import Networks, Reference
 from core.inference.session import open_session
 from core.settings import Device, Settings
 from tests.inference.topologies import vit
+
+GPU = Gpu(0, "NVIDIA L4", "8.9", "580.159.04", 23034)
 
 
 @pytest.fixture(scope="module")
@@ -178,24 +181,38 @@ def test_the_cosine_of_nothing_with_nothing_is_one() -> None:
 
 
 class PretendingSession(ort.InferenceSession):
-    """Says that it runs on CUDA, and runs on the CPU."""
+    """Says that it runs where it was told to, and runs on the CPU.
 
-    def __init__(self, model: bytes, options: ort.SessionOptions, providers: object, **_: object):
+    Attributes:
+        told: The providers of each session, with their options.
+    """
+
+    told: ClassVar[list[list[tuple[str, dict[str, str]]]]] = []
+
+    def __init__(
+        self,
+        model: bytes,
+        options: ort.SessionOptions,
+        providers: list[tuple[str, dict[str, str]]],
+        **_: object,
+    ) -> None:
         super().__init__(model, options, providers=[CPU])
-        self._pretends = isinstance(providers, list) and providers[0][0] != CPU
+        self._asked = providers
+        self.told.append(providers)
 
     def get_providers(self) -> list[str]:
-        return [CUDA, CPU] if self._pretends else [CPU]
+        return [name for name, _ in self._asked]
 
     def get_provider_options(self) -> dict[str, dict[str, str]]:
-        return {CUDA: {"device_id": "0"}, CPU: {}}
+        return dict(self._asked)
 
 
 @pytest.fixture
 def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
     monkeypatch.setattr(ort, "InferenceSession", PretendingSession)
+    monkeypatch.setattr(PretendingSession, "told", [])
     monkeypatch.setattr("core.inference.runner.MEMORY", dict.fromkeys(Device, "cpu"))
     monkeypatch.setattr("core.inference.accelerators.gpus", list)
     monkeypatch.setattr(proof, "BATCHES", (1, 8))
@@ -245,6 +262,47 @@ def test_a_proven_accelerator_is_used_with_buffers_and_fixed_shapes(
     shapes = set(inner._network._buffers)
     assert shapes == {(1, 3, 640, 640)}
     assert models.embedder._batches == (1, 8, 16, 32, 64)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_tensorrt_is_told_the_shapes_and_the_folder_of_each_network(
+    pack: Pack, open_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").symlink_to(open_folder)
+    chosen = settings(open_folder, Device.TENSORRT).model_copy(
+        update={"models_dir": tmp_path, "gpu_fp16": True}
+    )
+    monkeypatch.setattr("core.inference.accelerators.gpus", lambda: [GPU])
+    monkeypatch.setattr("core.inference.accelerators.load_tensorrt", lambda: 101601)
+
+    with pytest.raises(DeviceUnavailable, match="do not run there"):
+        loading.load_models(pack, chosen)
+
+    detector, recogniser = (chain for chain in PretendingSession.told if chain[0][0] == TENSORRT)
+    assert [name for name, _ in detector] == [TENSORRT, CUDA, CPU]
+    assert detector[0][1]["trt_profile_max_shapes"].endswith(":1x3x1280x1280")
+    assert recogniser[0][1]["trt_profile_max_shapes"].endswith(":64x3x150x150")
+    assert recogniser[0][1]["trt_fp16_enable"] == "1"
+    folders = {Path(chain[0][1]["trt_engine_cache_path"]) for chain in (detector, recogniser)}
+    assert folders == {each.parent for each in (tmp_path / ".engines").glob("*/key.json")}
+    assert len(folders) == 2
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_tensorrt_without_a_look_at_the_gpu_is_refused(pack: Pack, open_folder: Path) -> None:
+    with pytest.raises(DeviceUnavailable, match="nvidia-smi describes no GPU"):
+        loading.load_models(pack, settings(open_folder, Device.TENSORRT))
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_gpu_that_is_not_there_is_refused(
+    pack: Pack, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.inference.accelerators.gpus", lambda: [GPU])
+    chosen = settings(open_folder, Device.CUDA).model_copy(update={"gpu": 7})
+
+    with pytest.raises(DeviceUnavailable, match="There is no GPU 7"):
+        loading.load_models(pack, chosen)
 
 
 def test_auto_without_a_gpu_takes_the_cpu_and_says_so(
