@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -87,6 +88,20 @@ def test_an_installed_pack_needs_no_second_acceptance(run: Run, installed: Path)
 
     assert again.exit_code == 0
     assert json.loads(again.stdout)["installed"]["folder"] == str(installed)
+
+
+def test_each_install_writes_down_what_this_machine_makes_of_faces(
+    run: Run, installed: Path
+) -> None:
+    kept = installed / "reference.npz"
+    with np.load(kept) as reference:
+        first = reference["vectors"]
+    kept.write_bytes(b"of another machine")
+
+    run("install", "test_scrfd")
+
+    with np.load(kept) as reference:
+        np.testing.assert_array_equal(reference["vectors"], first)
 
 
 def test_a_changed_file_is_found_and_ends_with_an_error(run: Run, installed: Path) -> None:

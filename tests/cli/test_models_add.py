@@ -55,7 +55,7 @@ def test_what_was_found_is_printed_and_the_pack_is_listed(run: Run, file: Path) 
     assert run("verify", "ours").exit_code == 0
 
 
-def test_programs_get_json(run: Run, file: Path) -> None:
+def test_programs_get_json(run: Run, file: Path, tmp_path: Path) -> None:
     added = json.loads(
         run("add", file, "--name", "ours", "--mean", "1,2,3", "--std", "128", "--json").stdout
     )
@@ -63,6 +63,7 @@ def test_programs_get_json(run: Run, file: Path) -> None:
     assert added["graph"]["layout"] == "nchw"
     assert added["faces"] is None
     assert added["pack"] == "ours"
+    assert (tmp_path / "models" / "ours" / "reference.npz").is_file()
 
 
 def test_the_faces_of_the_sample_photos_are_compared_where_they_are(
