@@ -1,14 +1,23 @@
 """ONNX Runtime sessions on the device that was asked for, and nowhere else."""
 
 import logging
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import onnxruntime as ort
 
 from core.errors import DeviceUnavailable, ModelError
 from core.inference import accelerators
-from core.inference.accelerators import CPU, CUDA, PROVIDERS, TENSORRT, Gpu, Placement, Shape
+from core.inference.accelerators import (
+    CPU,
+    CUDA,
+    PROVIDERS,
+    TENSORRT,
+    Gpu,
+    Placement,
+    Provider,
+    Shape,
+)
 from core.settings import Device
 
 log = logging.getLogger(__name__)
@@ -64,27 +73,23 @@ def _start_on_gpu(
     gpu = accelerators.chosen_gpu(accelerators.gpus(), placement.gpu)
     # The CPU behind is for single operators without a kernel, such as the arithmetic of shapes;
     # whether the device computes is proven after the start.
-    behind = [(CUDA, accelerators.cuda_options(placement)), (CPU, {})]
+    behind: list[Provider] = [(CUDA, accelerators.cuda_options(placement)), (CPU, {})]
     if device is Device.CUDA:
         graph = accelerators.half_precision(model) if placement.fp16 else model
         session = _start(graph, device, settings, behind)
     else:
-        with ExitStack() as engine:
-            first = _tensorrt(model, gpu, placement, shapes, engine)
+        with _tensorrt(model, gpu, placement, shapes) as first:
             session = _start(model, device, settings, [first, *behind])
     name = f"{gpu.name}, driver {gpu.driver}" if gpu else "nvidia-smi does not describe it"
     log.info("It is GPU %d: %s.", placement.gpu, name)
     return session
 
 
+@contextmanager
 def _tensorrt(
-    model: bytes,
-    gpu: Gpu | None,
-    placement: Placement,
-    shapes: tuple[Shape, Shape, Shape] | None,
-    engine: ExitStack,
-) -> tuple[str, dict[str, str]]:
-    """Return the TensorRT provider; *engine* holds the folder of its engine meanwhile."""
+    model: bytes, gpu: Gpu | None, placement: Placement, shapes: tuple[Shape, Shape, Shape] | None
+) -> Iterator[Provider]:
+    """Lend the TensorRT provider; the folder of its engine is held while a session builds it."""
     if gpu is None:
         raise DeviceUnavailable(
             "The device tensorrt was asked for, and nvidia-smi describes no GPU; its name and "
@@ -94,8 +99,8 @@ def _tensorrt(
     version = accelerators.load_tensorrt()
     span = accelerators.input_range(model, *shapes) if shapes else None
     key = accelerators.engine_key(model, gpu, version, placement, span)
-    folder: Path = engine.enter_context(accelerators.engine_folder(placement.engines, key))
-    return TENSORRT, accelerators.tensorrt_options(placement, folder, span)
+    with accelerators.engine_folder(placement.engines, key) as folder:
+        yield TENSORRT, accelerators.tensorrt_options(placement, folder, span)
 
 
 def _require_provider(device: Device) -> None:
@@ -108,14 +113,11 @@ def _require_provider(device: Device) -> None:
 
 
 def _start(
-    model: bytes,
-    device: Device,
-    settings: ort.SessionOptions,
-    chain: list[tuple[str, dict[str, str]]],
+    model: bytes, device: Device, settings: ort.SessionOptions, chain: Sequence[Provider]
 ) -> ort.InferenceSession:
     try:
         # Otherwise a provider that fails, now or in a later run, is replaced by the next one.
-        session = ort.InferenceSession(model, settings, providers=chain, enable_fallback=0)
+        session = ort.InferenceSession(model, settings, providers=[*chain], enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no base class but Exception
         if device is Device.CPU:
             raise ModelError(f"ONNX Runtime cannot load this model: {error}") from error
