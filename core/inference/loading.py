@@ -79,10 +79,8 @@ def _load(pack: Pack, settings: Settings, device: Device) -> FaceModels:
             log.info("The pack %s has no reference yet; this machine's CPU makes it.", pack.name)
             kept = keep_reference(pack, settings)
         proven = proof.prove(pack, networks, device, kept)
-    log.info(
-        "pack %s is proven on %s: least cosine %.6f, %d kernels on the accelerator",
-        *(pack.name, device, proven.cosine, proven.kernels),
-    )
+    ran = f", {proven.kernels} kernels ran there" if proven.kernels else ""
+    log.info("pack %s is proven on %s: least cosine %.6f%s", pack.name, device, proven.cosine, ran)
     return FaceModels(
         _looking_again(networks.detector, pack.detector.turned_threshold),
         networks.embedder,

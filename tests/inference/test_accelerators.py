@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from benchmarks.make_r50 import iresnet
 from core.errors import DeviceUnavailable, ModelError
 from core.inference import accelerators
 from core.inference.accelerators import (
@@ -227,6 +228,29 @@ def test_16_bits_see_what_32_bits_see(weights: Path, name: str, side: int) -> No
     assert {each.dtype for each in half} == {np.dtype(np.float32)}
     assert min(cosine(*pair) for pair in zip(full, half, strict=True)) > 0.9999
     assert len(half_precision(model)) < 0.6 * len(model)
+
+
+@pytest.mark.parametrize(
+    ("build", "crop"),
+    [
+        (lambda: vit(64), (3, 112, 112)),
+        (lambda: vit(64, blocks=2, channels_last=True, normalised=True), (112, 112, 3)),
+        (lambda: iresnet((1, 1, 1, 1)), (3, 112, 112)),
+        (lambda: iresnet((1, 1, 1, 1), batch=2), (3, 112, 112)),
+    ],
+    ids=["vit", "channels-last", "iresnet", "fixed-batch"],
+)
+def test_16_bits_give_the_embeddings_of_32_bits_for_every_family(
+    build: Callable[[], bytes], crop: tuple[int, ...]
+) -> None:
+    model = build()
+    blob = np.random.default_rng(2).normal(0, 0.5, (2, *crop)).astype(np.float32)
+
+    (full,) = run(model, blob, optimised=True)
+    (half,) = run(half_precision(model), blob, optimised=False)
+
+    assert half.dtype == np.float32
+    assert min(map(cosine, full, half)) > 0.99999
 
 
 def test_what_cannot_be_converted_is_refused() -> None:

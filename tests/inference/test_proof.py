@@ -243,7 +243,10 @@ def test_auto_goes_on_with_the_cpu_for_both_networks_and_says_why(
 
 @pytest.mark.usefixtures("pretended_gpu")
 def test_a_proven_accelerator_is_used_with_buffers_and_fixed_shapes(
-    pack: Pack, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+    pack: Pack,
+    open_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     real = proof.kernels_of
 
@@ -252,10 +255,12 @@ def test_a_proven_accelerator_is_used_with_buffers_and_fixed_shapes(
 
     monkeypatch.setattr(proof, "kernels_of", moved)
 
-    models = loading.load_models(pack, settings(open_folder, Device.AUTO))
+    with caplog.at_level("INFO"):
+        models = loading.load_models(pack, settings(open_folder, Device.AUTO))
     models.detector.detect([np.zeros((100, 200, 3), np.uint8), np.zeros((90, 50, 3), np.uint8)])
 
     assert models.device is Device.CUDA
+    assert "kernels ran there" in caplog.text
     (inner,) = (
         each for each in (models.detector, models.detector._detector) if hasattr(each, "_network")
     )
