@@ -130,6 +130,10 @@ def report(pack: Pack, measured: dict[str, tuple[int, list[Probe]]]) -> None:
         for reason in Reason:
             counts = [sum(reason in _why(pack, gate, p) for p in part) for part in (every, plain)]
             click.echo(f"  {reason:22}{counts[0]:6}{counts[1]:6}")
+    click.echo("\nFloors of the worst 0.2, 1 and 3 % of the faces as they are")
+    for name in ("detector's score", "norm"):
+        worst = np.quantile([FIGURES[name](p.face) for p in plain], (0.002, 0.01, 0.03))
+        click.echo(f"  {name:18}" + "".join(f"{value:9.3f}" for value in worst))
     click.echo("\nSpearman correlation with the cosine to the mate: all, as they are")
     for name, figure in FIGURES.items():
         both = [spearman([figure(p.face) for p in part], [p.cosine for p in part])
