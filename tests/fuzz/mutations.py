@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from hypothesis import strategies as st
@@ -153,14 +154,14 @@ def parts(data: bytes) -> Iterator[tuple[int, int]]:
             yield box.start(), min(box.start() + max(8, size), len(data))
     elif data.startswith(b"\xff\xd8"):
         starts = [m.start() for m in re.finditer(rb"\xff[\x01-\xfe]", data)]
-        yield from zip(starts, [*starts[1:], len(data)], strict=True)
+        yield from pairwise([*starts, len(data)])
     elif data.startswith((b"II*\0", b"MM\0*")):
         order = "<" if data[:1] == b"I" else ">"
         start = int.from_bytes(data[4:8], "little" if order == "<" else "big") + 2
         yield from ((at, at + 12) for at in range(start, min(start + 240, len(data) - 12), 12))
     elif data.startswith(b"GIF"):
         starts = [m.start() for m in re.finditer(rb"[!,]", data)]
-        yield from zip(starts, [*starts[1:], len(data)], strict=True)
+        yield from pairwise([*starts, len(data)])
 
 
 def _sized(
