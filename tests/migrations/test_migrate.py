@@ -125,6 +125,27 @@ def test_a_migration_never_waits_long_for_a_lock_while_others_queue_behind_it(
     assert limits == ["4s", "5s"]
 
 
+def test_collections_of_before_there_were_gates_keep_every_face(empty_database: str) -> None:
+    config = migrate._config()
+    with migrate._engine(empty_database).connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    space = f"sp_{'0' * 32}"
+    with psycopg.connect(empty_database) as conn:
+        conn.execute("INSERT INTO spaces VALUES (%s, 'open', 128, '{}')", [space])
+        conn.execute(
+            "INSERT INTO collections (name, space_id, threshold, threshold_source) "
+            "VALUES ('old', %s, 0.9, 'a test')",
+            [space],
+        )
+
+    migrate.upgrade(empty_database)
+
+    with psycopg.connect(empty_database) as conn:
+        gates = conn.execute("SELECT name, quality_gate FROM collections").fetchall()
+    assert gates == [("old", "off")]
+
+
 def test_the_schema_file_shows_what_the_migrations_make(
     fresh_database: Callable[[], str],
 ) -> None:
