@@ -109,6 +109,7 @@ def change(
     external_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     threshold: float | None = None,
+    threshold_source: str = CHOSEN,
     quality_gate: Gate | None = None,
 ) -> Collection:
     """Change what is given; an empty external id removes it.
@@ -128,7 +129,7 @@ def change(
                 external_id=external_id,
                 metadata=metadata,
                 threshold=None if threshold is None else _stored(threshold),
-                threshold_source=None if threshold is None else CHOSEN,
+                threshold_source=None if threshold is None else threshold_source,
                 quality_gate=quality_gate,
             )
     except UniqueViolation as error:

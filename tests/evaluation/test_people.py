@@ -8,7 +8,9 @@ import pytest
 
 from core.alignment import similarity
 from core.errors import BadImage, ImageEmpty, InvalidRequest
-from core.evaluation import Gallery, Report, Share, evaluate, find_people
+from core.evaluation.people import Gallery, Report, evaluate
+from core.evaluation.photos import find_people
+from core.evaluation.scores import Share
 from core.faces import AnalysedFace, DetectedFace, unit_embedding
 from core.images import PhotoHeader
 from core.inference.templates import ARCFACE_112
