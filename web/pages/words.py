@@ -93,8 +93,8 @@ GATES = {
     Gate.OFF: Words("Off", "Every face that can be compared is stored."),
     Gate.STANDARD: Words(
         "Standard",
-        "Leaves out faces by which hardly anybody could be found: far too small, blurred, dark or "
-        "bright, or turned away.",
+        "Leaves out faces by which hardly anybody could be found: far too blurred, dark or bright, "
+        "or turned away.",
     ),
     Gate.STRICT: Words(
         "Strict", "Stores good faces only; for photos that people are enrolled with."
