@@ -59,6 +59,11 @@ def convolved_prelu(data: bytes) -> bytes:
         return data
     del graph.node[:]
     graph.node.extend(nodes)
+    # ONNX Runtime warns of each weight that no node uses.
+    used = {name for node in nodes for name in node.input}
+    kept = [weight for weight in graph.initializer if weight.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
     serialised: bytes = model.SerializeToString(deterministic=True)
     return serialised
 

@@ -111,6 +111,12 @@ def test_a_trained_mobilefacenet_gives_the_same_vectors(weights: Path, crops: np
     assert (1 - cosines / np.linalg.norm(theirs, axis=1)).max() < 1e-6
 
 
+def test_onnx_runtime_has_nothing_to_warn_of(capfd: pytest.CaptureFixture[str]) -> None:
+    open_session(convolved_prelu(graph(SLOPES.reshape(8, 1, 1))), Device.CPU, 1)
+
+    assert capfd.readouterr().err == ""
+
+
 def test_only_processors_on_which_it_was_measured_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = graph(SLOPES.reshape(8, 1, 1))
 
