@@ -19,6 +19,11 @@ from other crops; where it names several copies, their raw embeddings are summed
     rank 1      later photos of a person that are nearest to the person's first, among all people
 
 Takes about six minutes on two cores; --copies 0 leaves out the long rows and takes three.
+
+    /tmp/dlib/bin/python -m benchmarks.dlib_gap FACES --smoothing
+
+asks another question, in a minute: what smoothing would do for faces that shrink in the crop. FACES
+then holds ``compreface`` and ``deepface``, folders of people with large photos.
 """
 
 import argparse
@@ -34,7 +39,7 @@ import face_recognition_models as dlib_models
 import numpy as np
 from numpy.typing import NDArray
 
-from core.alignment import align
+from core.alignment import align, similarity
 from core.faces import DetectedFace, Landmarks, Pixels
 from core.images import PhotoLimits, decode
 from core.inference.embedder import OnnxEmbedder
@@ -49,6 +54,7 @@ LIMITS = PhotoLimits(2**25, 10**8)
 SIDE = DLIB_150.side
 PADDING = 0.25
 SAMPLES = 100
+SETS = ("compreface", "deepface")
 
 Crops = NDArray[np.uint8]
 """Shape ``(photos, 150, 150, 3)``."""
@@ -249,11 +255,7 @@ def main(folder: Path, settings: Settings, copies: int) -> None:
         np.stack([each[5] for each in chips]),
         np.stack([each[68] for each in chips]),
     )
-    pack = read_manifest(tracked_manifest()).pack("open")
-    embedder = OnnxEmbedder(
-        open_session(load_graph(pack, settings.models_dir, pack.recogniser), Device.CPU, 0),
-        dataclasses.replace(pack.recogniser, flip="none"),
-    )
+    embedder = recogniser(settings)
     figures = Figures(files, pairs)
 
     def row(name: str, *raw: Raw) -> None:
@@ -270,6 +272,8 @@ def main(folder: Path, settings: Settings, copies: int) -> None:
     row("  2.5 % nearer", both(posed(crops, 1.025)))
     row("  5 % nearer", near)
     row("  today's and 5 % nearer", today, near)
+    turned = [both(posed(crops, 1.04, degrees)) for degrees in (3, -3)]
+    row("  today's and 4 % nearer, turned by 3 degrees", today, *turned)
     row("dlib's crop by 5 landmarks, crop only", embedder.embed(five))
     row("  and mirror image", both(five))
     row("dlib's crop by 68 landmarks, crop only", embedder.embed(many))
@@ -282,14 +286,57 @@ def main(folder: Path, settings: Settings, copies: int) -> None:
         )
 
 
+def smoothed(image: Pixels, landmarks: Landmarks, scale: float) -> Pixels:
+    """A crop from the photo shrunk to the crop's scale by area averaging."""
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    moved = (landmarks + 0.5) * np.divide(small.shape[1::-1], image.shape[1::-1]) - 0.5
+    return align(small, moved.astype(np.float32), DLIB_150.landmarks, SIDE)
+
+
+def smoothing(folder: Path, settings: Settings) -> None:
+    """Print how far crops of large photos made with and without smoothing agree."""
+    ours, embedder = Ours(settings), recogniser(settings)
+    people, scales, plain, smooth = [], [], [], []
+    for file in sorted(path for name in SETS for path in (folder / name).glob("*/*.*")):
+        image = decode(file.read_bytes(), LIMITS).pixels
+        landmarks = ours.face(image).landmarks
+        scale = similarity(landmarks, DLIB_150.landmarks).scale
+        if scale < 1:
+            people.append(file.parent.name)
+            scales.append(scale)
+            plain.append(align(image, landmarks, DLIB_150.landmarks, SIDE))
+            smooth.append(smoothed(image, landmarks, scale))
+    left, right = np.triu_indices(len(people), 1)
+    same = np.array(people)[left] == np.array(people)[right]
+    vectors = []
+    for name, crops in (("bilinear", np.stack(plain)), ("area", np.stack(smooth))):
+        raw = embedder.embed(crops) + embedder.embed(mirrored(crops))
+        vectors.append(raw / np.linalg.norm(raw, axis=1, keepdims=True))
+        scores = (vectors[-1] @ vectors[-1].T)[left, right]
+        mates, strangers = scores[same], scores[~same]
+        apart = (mates.mean() - strangers.mean()) / np.sqrt((mates.var() + strangers.var()) / 2)
+        print(f"{name:9}mates {mates.mean():.4f}, strangers {strangers.mean():.4f}: {apart:.2f} sd")
+    cosines = (vectors[0] * vectors[1]).sum(axis=1)
+    print(f"{len(people)} faces shrunk to {100 * min(scales):.0f} to {100 * max(scales):.0f} %")
+    print(f"cosine of the two crops: {cosines.mean():.4f} on average, {cosines.min():.4f} at least")
+
+
+def recogniser(settings: Settings) -> OnnxEmbedder:
+    """The pack's, without the mirror image that it adds."""
+    pack = read_manifest(tracked_manifest()).pack("open")
+    session = open_session(load_graph(pack, settings.models_dir, pack.recogniser), Device.CPU, 0)
+    return OnnxEmbedder(session, dataclasses.replace(pack.recogniser, flip="none"))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Compare the open pack with dlib's own way.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--copies", type=int, default=10)
     parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--smoothing", action="store_true")
     given = parser.parse_args()
-    main(
-        given.folder,
-        Settings(_env_file=None, models_dir=given.models, device=Device.CPU),
-        given.copies,
-    )
+    chosen = Settings(_env_file=None, models_dir=given.models, device=Device.CPU)
+    if given.smoothing:
+        smoothing(given.folder, chosen)
+    else:
+        main(given.folder, chosen, given.copies)
