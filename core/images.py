@@ -54,9 +54,18 @@ _UPRIGHT: Final = {
 }
 _SWAPS_SIDES: Final = frozenset({5, 6, 7, 8})
 
-_DECODER_FAULTS: Final = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, TypeError)
-"""What Pillow, libheif, libavif and libtiff raise for bad data, and nothing else, as 370,000 files
-with random cuts and flipped bytes showed. A MemoryError is the machine's trouble, not the photo's.
+_DECODER_FAULTS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    TypeError,
+    AssertionError,
+)
+"""What Pillow, libheif, libavif and libtiff raise for bad data, and nothing else, as half a million
+files with random cuts, flips and repeated parts showed. A MemoryError is the machine's trouble, not
+the photo's.
 """
 
 _CUT_OFF_SIGNS: Final = ("truncated", "end of file", "no more images", "end of data")

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 from core.errors import (
     BadImage,
     FileTooLarge,
+    ImageCorrupt,
     ImageEmpty,
     ImageTooLarge,
     ImageTruncated,
@@ -237,6 +238,15 @@ def test_what_is_no_picture_is_an_unsupported_format(data: bytes) -> None:
 def test_other_formats_that_pillow_knows_are_unsupported(kind: str) -> None:
     with pytest.raises(UnsupportedFormat):
         decode(encoded(corners(), kind), LIMITS)
+
+
+def test_a_picture_of_palette_colours_without_a_palette_is_damaged() -> None:
+    whole = encoded(corners().convert("P"), "PNG")
+    start = whole.index(b"PLTE") - 4
+    (length,) = struct.unpack_from(">I", whole, start)
+
+    with pytest.raises(ImageCorrupt):
+        decode(whole[:start] + whole[start + 12 + length :], LIMITS)
 
 
 def test_the_small_copy_in_a_raw_file_is_not_taken_for_the_photo() -> None:
