@@ -68,7 +68,7 @@ class OnnxEmbedder:
         raw = np.empty((len(crops), self.dimension), dtype=np.float32)
         for start, count, size in self._runs(len(crops)):
             blob = np.zeros((size, *self._shape), dtype=np.float32)
-            blob[:count] = self._blob(crops[start : start + count])
+            blob[:count] = self.blob(crops[start : start + count])
             (output,) = self._network.run(blob)
             if output.shape != (size, self.dimension):
                 raise ModelError(
@@ -86,7 +86,8 @@ class OnnxEmbedder:
             size = min(n for n in self._batches if n >= count) if self._batches else count
             yield start, count, size
 
-    def _blob(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def blob(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the network takes for these crops."""
         scaled = (crops.astype(np.float32) - self._mean) / self._std
         ordered = scaled if self._spec.colours == "rgb" else scaled[..., ::-1]
         return ordered if self._spec.layout == "nhwc" else ordered.transpose(0, 3, 1, 2)

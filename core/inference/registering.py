@@ -121,10 +121,7 @@ def register(wish: Registration, settings: Settings) -> Registered:
             raise ModelError(f"{text!a} holds what cannot be printed; give one line of text.")
     settings = settings.model_copy(update={"device": Device.CPU})
     with install.disk_errors(settings.models_dir):
-        manifest = _manifest(settings)
-        if wish.name in manifest.packs:
-            raise NameTaken(f"There is a pack {wish.name} already.", pack=wish.name)
-        donor = manifest.pack(wish.detector or settings.pack)
+        donor = packs_without(wish.name, settings).pack(wish.detector or settings.pack)
         detector = load_detector(donor, settings)
         data = wish.file.read_bytes()
         session = open_session(honest_recogniser(data), Device.CPU, settings.inference_threads)
@@ -137,16 +134,34 @@ def register(wish: Registration, settings: Settings) -> Registered:
         probe = probing.probe(embedder)
         photos = sorted((settings.models_dir / SAMPLES).glob("*.jpg"))
         faces = probing.check_faces(detector, embedder, photos)
-        installed, path = _install(pack, donor, wish, settings)
-        keep_reference(pack, settings)
+        origins = {
+            pack.detector.file: settings.models_dir / donor.name / donor.detector.file,
+            pack.recogniser.file: wish.file,
+        }
+        if wish.licence_file:
+            origins[LICENCE_FILE] = wish.licence_file
+        installed, path = install_own(pack, origins, settings)
     return Registered(pack, installed, path, shape, probe, faces)
 
 
-def _manifest(settings: Settings) -> Manifest:
-    """All packs; the own manifest may be named and not written yet."""
-    if own_manifest(settings).exists():
-        return load_manifest(settings)
-    return read_manifest(tracked_manifest())
+def packs_without(name: str, settings: Settings) -> Manifest:
+    """Return all packs; there is none of this name, and there can be one.
+
+    Raises:
+        NameTaken: There is one.
+        ModelError: It is no name for a pack.
+        SetupError: The own manifest is wrong.
+    """
+    if not re.fullmatch(PACK_NAME, name):
+        raise ModelError(
+            "A pack's name is made of small letters, digits and _, at most 64 of them."
+        )
+    # The own manifest may be named and not written yet.
+    written = own_manifest(settings).exists()
+    manifest = load_manifest(settings) if written else read_manifest(tracked_manifest())
+    if name in manifest.packs:
+        raise NameTaken(f"There is a pack {name} already.", pack=name)
+    return manifest
 
 
 def _pack(
@@ -217,17 +232,22 @@ def _licence(wish: Registration) -> Licence:
 # --- installing and writing down ------------------------------------------------------------------
 
 
-def _install(
-    pack: Pack, donor: Pack, wish: Registration, settings: Settings
+def install_own(
+    pack: Pack, origins: Mapping[str, Path], settings: Settings, *, accept_licence: bool = False
 ) -> tuple[Installed, Path]:
-    """Install from links to the files, then put the manifest in its place."""
+    """Install a new pack from links to its files, write it down, and note what it gives.
+
+    Args:
+        origins: Where each file of the pack is, by its name there.
+
+    Returns:
+        The pack's record, and the manifest that it was written into.
+
+    Raises:
+        NameTaken: There is a folder of its name.
+        SetupError: Nothing can be appended to the own manifest.
+    """
     models_dir = settings.models_dir
-    origins = {
-        pack.detector.file: models_dir / donor.name / donor.detector.file,
-        pack.recogniser.file: wish.file,
-    }
-    if wish.licence_file:
-        origins[LICENCE_FILE] = wish.licence_file
     # No pack has this name: a pack's has no hyphen.
     with install.locked(models_dir, "own-packs") as work:
         folder = models_dir / pack.name
@@ -238,12 +258,15 @@ def _install(
         try:
             for name, origin in origins.items():
                 (work / name).symlink_to(origin.absolute())
-            installed = install.install(pack, models_dir, source=work)
+            installed = install.install(
+                pack, models_dir, source=work, accept_licence=accept_licence
+            )
             draft.replace(path)
         except BaseException:
             draft.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             raise
+    keep_reference(pack, settings)
     return installed, path
 
 
@@ -291,7 +314,11 @@ def _plain(value: Any) -> Any:
     """Turn a part of a pack into what TOML knows; what is so by default is left out."""
     if is_dataclass(value):
         pairs = [(each, getattr(value, each.name)) for each in fields(value)]
-        return {each.name: _plain(found) for each, found in pairs if found != each.default}
+        return {
+            each.name: _plain(found) for each, found in pairs if found not in (each.default, {})
+        }
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     return value

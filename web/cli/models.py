@@ -1,4 +1,4 @@
-"""``facesearch models``: list, install, add, check and describe model packs."""
+"""``facesearch models``: list, install, add, quantise, check and describe model packs."""
 
 import sys
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from core.inference.sources import Progress as Report
 from core.settings import MIB, Settings
 from web.cli.common import FAILED, FaceSearchGroup, console, json_option, print_json, settings
 from web.cli.models_add import add
+from web.cli.models_quantise import quantise_
 
 
 @click.group(cls=FaceSearchGroup)
@@ -27,6 +28,7 @@ def models() -> None:
 
 
 models.add_command(add)
+models.add_command(quantise_)
 
 
 @models.command("list")
