@@ -38,6 +38,16 @@ class Similarity:
     scale: float
     angle: float
 
+    def from_reduced(self, reduction: int) -> "Similarity":
+        """Return the map to the same crop from the picture reduced by *reduction*.
+
+        Its pixel ``q`` shows what lies around ``reduction * (q + 0.5) - 0.5``.
+        """
+        turn = self.matrix[:, :2]
+        move = self.matrix[:, 2] + turn.sum(axis=1) * (reduction - 1) / 2
+        matrix = np.column_stack([turn * reduction, move])
+        return Similarity(matrix, self.scale * reduction, self.angle)
+
 
 def similarity(landmarks: Landmarks, template: Landmarks) -> Similarity | None:
     """Find the similarity that brings *landmarks* closest to *template*, by least squares.

@@ -38,6 +38,12 @@ class DetectedFace:
     landmarks: Landmarks
     score: float
 
+    def enlarged(self, factor: float) -> "DetectedFace":
+        """Return the face as it lies in a picture that is larger by *factor*."""
+        left, top, right, bottom = (factor * side for side in self.box)
+        landmarks = (self.landmarks * factor).astype(np.float32)
+        return DetectedFace((left, top, right, bottom), landmarks, self.score)
+
     @property
     def area(self) -> float:
         """Square pixels covered by the box."""

@@ -5,6 +5,7 @@ only as many photos are held as pixels as there are such threads. Whoever called
 and runs the recogniser meanwhile.
 """
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +22,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core import quality
-from core.alignment import similarity, warp
+from core.alignment import Similarity, similarity, warp
 from core.errors import BadEmbedding, BadImage
 from core.faces import AnalysedFace, DetectedFace, Pixels, Quality, unit_embedding
-from core.images import Copies, PhotoHeader, PhotoLimits, decode, small_copies
+from core.images import (
+    PREVIEW,
+    Copies,
+    DecodedPhoto,
+    PhotoHeader,
+    PhotoLimits,
+    decode,
+    small_copies,
+)
 from core.inference.contracts import Embedder, FaceModels
 from core.settings import Device
 from core.stages import Stage, Timings
@@ -32,6 +41,10 @@ from core.stages import Stage, Timings
 EMBEDDED_AT_ONCE: Final = 32
 """Crops in one run of the recogniser. On a CPU more are no faster; an accelerator has had most of
 its gain, and the photos of a batch rarely have more."""
+
+LARGEST_SCALE: Final = 0.4
+"""Crop pixels per pixel of a reduced photo; a face that would get more is cut out of a finer one. The
+least cosine to the same crop of the whole photo was 0.993 at 0.6, 0.994 at 0.5 and 0.998 at 0.4."""
 
 EXCEEDS_MAX_FACES: Final = "exceeds_max_faces"
 BAD_LANDMARKS: Final = "bad_landmarks"
@@ -124,6 +137,7 @@ class Pipeline:
         self.models = models
         self.places = _places(models, decode_threads, detectors)
         self._limits = limits
+        self._enough = None if models.finest is None else max(models.finest, PREVIEW)
         self._max_faces = max_faces
         self._detector = BoundedSemaphore(detectors)
         self._photos = ThreadPoolExecutor(decode_threads + detectors, thread_name_prefix="photo")
@@ -178,11 +192,20 @@ class Pipeline:
         Args:
             detector: Held while the detector runs.
         """
-        begin = perf_counter()
         try:
-            photo = decode(data, self._limits)
+            return self._found(data, copies, handed_in, detector)
         except BadImage as error:
             return error
+
+    def _found(
+        self,
+        data: bytes,
+        copies: Copies,
+        handed_in: float,
+        detector: AbstractContextManager[object],
+    ) -> _FoundPhoto:
+        begin = perf_counter()
+        photo = decode(data, self._limits, enough=self._enough)
         decoded = perf_counter()
         thumbnail, large = small_copies(photo.pixels, copies)
         copied = perf_counter()
@@ -190,7 +213,7 @@ class Pipeline:
             detecting = perf_counter()
             (faces,) = self.models.detector.detect([photo.pixels])
         detected = perf_counter()
-        aligned, skipped = self._align_all(photo.pixels, faces)
+        aligned, skipped = self._align_all(data, photo, faces)
         end = perf_counter()
         return _FoundPhoto(
             header=photo.header,
@@ -211,11 +234,17 @@ class Pipeline:
         )
 
     def _align_all(
-        self, pixels: Pixels, faces: Sequence[DetectedFace]
+        self, data: bytes, photo: DecodedPhoto, found: Sequence[DetectedFace]
     ) -> tuple[list[_AlignedFace], list[SkippedFace]]:
-        """Cut out the faces that can be used, and say why the others cannot."""
-        aligned: list[_AlignedFace] = []
+        """Cut out the faces that can be used, and say why the others cannot.
+
+        Args:
+            found: In pixels of the photo as it was decoded; what is returned is in those of the
+                whole one.
+        """
+        places: list[tuple[DetectedFace, Similarity]] = []
         skipped: list[SkippedFace] = []
+        faces = [face.enlarged(photo.reduction) for face in found] if photo.reduction > 1 else found
         largest = sorted(faces, key=lambda face: face.area, reverse=True)
         beyond = {id(face) for face in largest[self._max_faces :]}
         for face in faces:
@@ -223,21 +252,32 @@ class Pipeline:
                 skipped.append(SkippedFace(face, FACE_TOO_SMALL))
             elif id(face) in beyond:
                 skipped.append(SkippedFace(face, EXCEEDS_MAX_FACES))
-            elif (done := self._align(pixels, face)) is None:
+            elif (place := similarity(face.landmarks, self.models.embedder.template)) is None:
                 skipped.append(SkippedFace(face, BAD_LANDMARKS))
             else:
-                aligned.append(done)
+                places.append((face, place))
+        photo = self._fine_enough(data, photo, [place for _, place in places])
+        aligned: list[_AlignedFace] = []
+        for face, place in places:
+            crop = warp(
+                photo.pixels, place.from_reduced(photo.reduction), self.models.embedder.side
+            )
+            if crop is None:
+                skipped.append(SkippedFace(face, BAD_LANDMARKS))
+            else:
+                aligned.append(_AlignedFace(face, crop, quality.measure(face, crop, place)))
         return aligned, skipped
 
-    def _align(self, pixels: Pixels, face: DetectedFace) -> _AlignedFace | None:
-        embedder = self.models.embedder
-        found = similarity(face.landmarks, embedder.template)
-        if found is None:
-            return None
-        crop = warp(pixels, found, embedder.side)
-        if crop is None:
-            return None
-        return _AlignedFace(face, crop, quality.measure(face, crop, found))
+    def _fine_enough(
+        self, data: bytes, photo: DecodedPhoto, places: Sequence[Similarity]
+    ) -> DecodedPhoto:
+        """Decode a reduced photo again where its smallest face needs more pixels than it has."""
+        largest_scale = max((place.scale for place in places), default=0.0)
+        if photo.reduction == 1 or largest_scale * photo.reduction <= LARGEST_SCALE:
+            return photo
+        sides = photo.header.width, photo.header.height
+        enough = math.ceil(max(sides) * min(1.0, largest_scale / LARGEST_SCALE))
+        return decode(data, self._limits, enough=enough)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.alignment import align, similarity
+from core.alignment import align, similarity, warp
 from core.faces import Landmarks
 from core.inference.templates import ARCFACE_112, DLIB_150
 
@@ -126,3 +126,22 @@ def test_a_picture_longer_than_opencv_can_warp_is_no_hindrance() -> None:
     assert crop is not None
     assert crop.min() == 90
     assert align(pixels, TEMPLATE * np.float32(320), TEMPLATE, 112) is None
+
+
+def test_a_crop_from_a_reduced_picture_shows_the_same_as_from_the_whole_one() -> None:
+    y, x = np.mgrid[0:400, 0:600].astype(np.float64)
+    waves = 127 + 60 * np.sin(x / 40) + 60 * np.cos(y / 50)
+    whole = np.repeat(waves[..., None], 3, axis=2).astype(np.uint8)
+    landmarks = (ARCFACE_112.landmarks * 2.6 + (60, 40)).astype(np.float32)
+    place = similarity(landmarks, ARCFACE_112.landmarks)
+    assert place is not None
+
+    expected = warp(whole, place, 112)
+    assert expected is not None
+    for reduction in (2, 4):
+        reduced = whole.reshape(400 // reduction, reduction, 600 // reduction, reduction, 3)
+        smaller = reduced.mean(axis=(1, 3)).astype(np.uint8)
+        crop = warp(smaller, place.from_reduced(reduction), 112)
+        assert crop is not None
+        assert np.abs(crop.astype(int) - expected).max() <= 3
+    assert place.from_reduced(2).scale == 2 * place.scale

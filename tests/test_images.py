@@ -50,6 +50,12 @@ def corners(width: int = 64, height: int = 32) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def oriented(turn: int) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = turn
+    return exif.tobytes()
+
+
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     stream = BytesIO()
     if kind == "HEIF":
@@ -348,6 +354,68 @@ def test_a_preview_is_never_larger_than_the_photo() -> None:
     pixels = decode(encoded(corners(), "PNG"), LIMITS).pixels
 
     assert inspect(preview(pixels, 1000), LIMITS).width == 64
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_jpeg_is_decoded_at_the_smallest_size_that_is_enough(turn: int) -> None:
+    data = encoded(corners(512, 256), "JPEG", exif=oriented(turn))
+    whole = decode(data, LIMITS)
+
+    for enough, reduction in ((512, 1), (257, 1), (256, 2), (129, 2), (128, 4), (64, 8), (9, 8)):
+        photo = decode(data, LIMITS, enough=enough)
+
+        assert photo.reduction == reduction
+        assert photo.header == whole.header
+        assert photo.pixels.shape[0] * reduction == whole.pixels.shape[0]
+        small = whole.pixels[reduction // 2 :: reduction, reduction // 2 :: reduction]
+        corner = np.abs(photo.pixels[2:6, 2:6].astype(int) - small[2:6, 2:6])
+        assert corner.max() < 40, "turned otherwise than the whole picture"
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_every_kind_of_jpeg_looks_the_same_reduced(mode: str, progressive: bool) -> None:
+    data = encoded(corners(512, 256).convert(mode), "JPEG", progressive=progressive, quality=95)
+
+    whole, reduced = decode(data, LIMITS), decode(data, LIMITS, enough=128)
+
+    assert reduced.reduction == 4
+    expected = shrink(whole.pixels, 128).astype(int)
+    assert np.abs(reduced.pixels - expected)[2:-2, 2:-2].mean() < 3
+
+
+def test_a_pixel_of_a_reduced_jpeg_shows_the_middle_of_those_it_stands_for() -> None:
+    ramp = np.broadcast_to(np.arange(240, dtype=np.uint8)[None, :, None], (64, 240, 3))
+    data = encoded(Image.fromarray(np.ascontiguousarray(ramp)), "JPEG", quality=98, subsampling=0)
+
+    for enough, reduction in ((120, 2), (60, 4), (30, 8)):
+        photo = decode(data, LIMITS, enough=enough)
+        shown = reduction * (np.arange(240 // reduction) + 0.5) - 0.5
+        assert np.abs(photo.pixels[4 // reduction, :, 0] - shown).max() <= 1.5
+
+
+def test_what_cannot_be_reduced_is_decoded_whole() -> None:
+    assert decode(encoded(corners(512, 256), "PNG"), LIMITS, enough=64).reduction == 1
+    sliver = Image.new("RGB", (512, 1))
+    assert decode(encoded(sliver, "JPEG"), LIMITS, enough=64).reduction == 1
+
+
+def test_odd_sides_are_reduced_unless_that_would_move_the_turned_picture() -> None:
+    odd = corners(511, 255)
+
+    upright = decode(encoded(odd, "JPEG"), LIMITS, enough=200)
+    turned = decode(encoded(odd, "JPEG", exif=oriented(3)), LIMITS, enough=200)
+
+    assert (upright.reduction, upright.pixels.shape[:2]) == (2, (128, 256))
+    assert (upright.header.width, upright.header.height) == (511, 255)
+    assert turned.reduction == 1
+
+
+def test_a_damaged_jpeg_is_refused_reduced_as_it_is_whole() -> None:
+    data = encoded(corners(512, 256), "JPEG")
+
+    with pytest.raises(ImageTruncated):
+        decode(data[: len(data) // 2], LIMITS, enough=64)
 
 
 def test_the_copies_of_a_photo_no_larger_than_a_thumbnail_are_one() -> None:

@@ -296,9 +296,9 @@ def test_photos_are_decoded_only_a_few_ahead(monkeypatch: pytest.MonkeyPatch) ->
     decoded: list[int] = []
     ahead: list[int] = []
 
-    def counting(data: bytes, limits: PhotoLimits) -> DecodedPhoto:
+    def counting(data: bytes, limits: PhotoLimits, *, enough: int | None) -> DecodedPhoto:
         decoded.append(len(data))
-        return decode(data, limits)
+        return decode(data, limits, enough=enough)
 
     class Watching(Mosaic):
         def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
@@ -339,6 +339,62 @@ def test_a_photo_comes_with_its_small_copies_its_sides_and_its_times() -> None:
         copy = inspect(data, LIMITS)
         assert (copy.width, copy.height) == sides
     assert min(photo.timings.decode, photo.timings.copies, photo.timings.detect) > 0
+
+
+class OneFace:
+    """Finds one face whose crop has *scale* pixels for each of the whole photo's."""
+
+    def __init__(self, scale: float, width: int) -> None:
+        self.scale = scale
+        self.width = width
+        self.seen: list[tuple[int, ...]] = []
+
+    def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+        self.seen += [image.shape for image in images]
+        return [[self._face(image.shape[1] / self.width)] for image in images]
+
+    def _face(self, reduced: float) -> DetectedFace:
+        size = SIDE / self.scale * reduced
+        landmarks = (ARCFACE_112.landmarks / self.scale * reduced).astype(np.float32)
+        return DetectedFace((0, 0, size, size), landmarks, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("scale", "decodings", "reduction"),
+    [(0.1, [1280], 4), (0.16, [1280, 2048], 2), (0.3, [1280, 3840], 1), (2.0, [1280, 5120], 1)],
+)
+def test_a_large_jpeg_is_decoded_reduced_and_again_where_its_faces_need_more(
+    monkeypatch: pytest.MonkeyPatch, scale: float, decodings: list[int], reduction: int
+) -> None:
+    asked: list[int | None] = []
+    reductions: list[int] = []
+
+    def noting(data: bytes, limits: PhotoLimits, *, enough: int | None = None) -> DecodedPhoto:
+        asked.append(enough)
+        photo = decode(data, limits, enough=enough)
+        reductions.append(photo.reduction)
+        return photo
+
+    monkeypatch.setattr(core.pipeline, "decode", noting)
+    stream = BytesIO()
+    Image.new("RGB", (5120, 1600), (90, 80, 70)).save(stream, "JPEG")
+    detector = OneFace(scale, 5120)
+    models = FaceModels(detector, MeanColour(), Device.CPU, finest=640)
+    running = Pipeline(models, LIMITS, max_faces=9, decode_threads=1)
+
+    (photo,) = map(analysed, running.analyse([stream.getvalue()], copies=Copies.PREVIEW))
+
+    assert detector.seen == [(400, 1280, 3)]
+    assert asked == pytest.approx(decodings, abs=1)
+    assert reductions[-1] == reduction
+    (face,) = photo.faces
+    assert face.face.box[2] == pytest.approx(SIDE / scale)
+    np.testing.assert_allclose(face.face.landmarks, ARCFACE_112.landmarks / scale, rtol=1e-4)
+    assert face.quality.size == pytest.approx(min(1, 1 / scale))
+    assert face.crop[5:60, 5:60].mean(axis=(0, 1)) == pytest.approx([90, 80, 70], abs=1)
+    assert (photo.header.width, photo.header.height) == (5120, 1600)
+    assert photo.preview is not None
+    assert inspect(photo.preview, LIMITS).width == 1280
 
 
 def test_small_copies_are_made_only_when_asked_for() -> None:
