@@ -112,10 +112,6 @@ def register(wish: Registration, settings: Settings) -> Registered:
         SetupError: The own manifest is wrong, or nothing can be appended to it.
         DigestMismatch, DiskFull: As *install* does.
     """
-    if not re.fullmatch(PACK_NAME, wish.name):
-        raise ModelError(
-            "A pack's name is made of small letters, digits and _, at most 64 of them."
-        )
     for text in (wish.file.name, wish.title, wish.licence, wish.threshold_source):
         if text is not None and not text.isprintable():
             raise ModelError(f"{text!a} holds what cannot be printed; give one line of text.")
