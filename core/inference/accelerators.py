@@ -270,16 +270,24 @@ def input_range(model: bytes, least: Shape, usual: Shape, most: Shape) -> InputR
 def half_precision(model: bytes) -> bytes:
     """Return a graph that computes with 16-bit numbers and takes and gives 32-bit ones.
 
+    One that computes with 8 bits already is returned as it is.
+
     Raises:
-        ModelError: The graph cannot be converted.
+        DeviceUnavailable: The graph cannot be converted.
     """
     # A quarter of a second that only a GPU with this setting pays.
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
 
     try:
-        half = convert_float_to_float16(onnx.load_model_from_string(model), keep_io_types=True)
+        full = onnx.load_model_from_string(model)
+        if any("Quantize" in node.op_type for node in full.graph.node):
+            return model
+        half = convert_float_to_float16(full, keep_io_types=True)
     except Exception as error:
-        raise ModelError(f"The network cannot be converted to 16-bit numbers: {error}") from error
+        raise DeviceUnavailable(
+            f"The network cannot be converted to 16-bit numbers ({error}); "
+            "FACESEARCH_GPU_FP16=false takes it as it is."
+        ) from error
     serialised: bytes = half.SerializeToString()
     return serialised
 

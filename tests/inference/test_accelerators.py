@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnx import TensorProto, helper
 
 from benchmarks.make_r50 import iresnet
 from core.errors import DeviceUnavailable, ModelError
@@ -35,7 +36,7 @@ from core.inference.accelerators import (
 )
 from core.inference.proof import cosine
 from core.settings import Settings
-from tests.inference.topologies import vit
+from tests.inference.topologies import finished, vit
 
 TWO_GPUS = """\
 0, NVIDIA H100 80GB HBM3, 9.0, 580.159.04, 81559
@@ -253,8 +254,24 @@ def test_16_bits_give_the_embeddings_of_32_bits_for_every_family(
     assert min(map(cosine, full, half)) > 0.99999
 
 
+def test_a_graph_of_8_bits_stays_as_it_is() -> None:
+    scale = helper.make_tensor("scale", TensorProto.FLOAT, [], [0.1])
+    zero = helper.make_tensor("zero", TensorProto.UINT8, [], [128])
+    graph = finished(
+        [
+            helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
+        ],
+        [scale, zero],
+        ("x", (1,)),
+        ("y", (1,)),
+    )
+
+    assert half_precision(graph) == graph
+
+
 def test_what_cannot_be_converted_is_refused() -> None:
-    with pytest.raises(ModelError, match="cannot be converted to 16-bit"):
+    with pytest.raises(DeviceUnavailable, match=r"cannot be converted .*FACESEARCH_GPU_FP16=false"):
         half_precision(b"no model")
 
 
