@@ -45,6 +45,7 @@ _JPEG_MARKER: Final = re.compile(rb"\xff([^\x00\xff])")
 _JPEG_SCAN_MARKER: Final = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # no restart markers
 _SCAN, _END, _APP1 = 0xDA, 0xD9, 0xE1
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL: Final = frozenset({0xC0, 0xC1, 0xC9})
 _KNOWN: Final = frozenset(code & 0xFF for code in MARKER)
 _HAS_BODY: Final = frozenset(code & 0xFF for code, (_, _, reader) in MARKER.items() if reader)
 
@@ -74,17 +75,21 @@ def is_laborious(data: bytes, name: str) -> bool:
 
 
 def _jpeg(data: bytes) -> bool:
-    filling = exif = pixels = 0
+    filling = exif = pixels = colours = 0
+    progressive = True
     for segments, (code, body, skipped) in enumerate(_markers(data, 2, _JPEG_MARKER)):
         filling += skipped
         exif += code == _APP1 and data.startswith(b"Exif\0\0", body + 2)
         if segments > MOST_SEGMENTS or filling > MOST_FILLING or exif > MOST_EXIF_SEGMENTS:
             return True
         if code in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, body + 3)
+            height, width, colours = struct.unpack_from(">HHB", data, body + 3)
             pixels = height * width
+            progressive = code not in _SEQUENTIAL
         if code == _SCAN:
-            return _too_many_scans(data, body, pixels)
+            # A sequential picture whose first scan has all colours has only that one.
+            whole = colours and not progressive and data[body + 2] == colours
+            return not whole and _too_many_scans(data, body, pixels)
     return False
 
 

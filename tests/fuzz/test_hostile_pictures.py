@@ -84,6 +84,7 @@ READ: dict[str, Maker] = {
     # The most that is let through, and what is harmless although it looks worse.
     "jpeg, 20 scans of 100 million pixels": lambda: hostile.jpeg_of_scans(10000, 10000, 20),
     "jpeg, 1000 scans of 2 million pixels": lambda: hostile.jpeg_of_scans(1414, 1414, 1000),
+    "jpeg, scans behind a whole picture": lambda: _scans_behind(flat(10000, 10000), 1000),
     "jpeg, 4000 segments": lambda: hostile.jpeg_with(segment(0xEC, bytes(8000)) * 4000),
     "jpeg, EXIF in 60 segments": (
         lambda: hostile.jpeg_with(segment(0xE1, b"Exif\0\0" + bytes(65000)) * 60)
@@ -133,6 +134,13 @@ DAMAGED: dict[str, Maker] = {
     ),
 }
 """Nothing can be read, or only a part; it must be known soon."""
+
+
+def _scans_behind(picture: Image.Image, scans: int) -> bytes:
+    """A sequential JPEG whose only scan comes again and again, without any pixels."""
+    data = encoded(picture, "JPEG")
+    head = data.index(b"\xff\xda")
+    return data[:-2] + data[head : head + 14] * scans + data[-2:]
 
 
 def _looped(tiff: bytes) -> bytes:
