@@ -14,10 +14,10 @@ WEIGHTS: Final = {"score": 0.5, "sharpness": 0.15, "brightness": 0.15, "pose": 0
 """Exponents of the parts in the overall figure, a weighted geometric mean: a face that fails in
 one part is not saved by the others. Chosen on LFW as it is, blurred, shrunk, dark, bright, noisy,
 covered and turned away (benchmarks/quality_gates.py): ranks of the figure and of the cosine to the
-mate agree with a Spearman correlation of 0.53 with det_500m and MobileFaceNet and 0.37 with the
+mate agree with a Spearman correlation of 0.53 with det_500m and MobileFaceNet and 0.39 with the
 open pack. The score sees covers and turned heads that no other part does: as the least weight it
 gave 0.40 and 0.24. A least-squares fit gives it 0.7; then light and blur would hardly count. The
-norm is no part: alone it gives 0.66 with MobileFaceNet and 0.19 with dlib's network, and its scale
+norm is no part: alone it gives 0.66 with MobileFaceNet and 0.21 with dlib's network, and its scale
 is each recogniser's own. `core.gates` judges it where the pack knows that scale."""
 
 SIDE: Final = 112
