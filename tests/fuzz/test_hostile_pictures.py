@@ -84,7 +84,6 @@ READ: dict[str, Maker] = {
     # The most that is let through, and what is harmless although it looks worse.
     "jpeg, 20 scans of 100 million pixels": lambda: hostile.jpeg_of_scans(10000, 10000, 20),
     "jpeg, 1000 scans of 2 million pixels": lambda: hostile.jpeg_of_scans(1414, 1414, 1000),
-    "jpeg, scans behind a whole picture": lambda: _scans_behind(flat(10000, 10000), 1000),
     "jpeg, 4000 segments": lambda: hostile.jpeg_with(segment(0xEC, bytes(8000)) * 4000),
     "jpeg, EXIF in 60 segments": (
         lambda: hostile.jpeg_with(segment(0xE1, b"Exif\0\0" + bytes(65000)) * 60)
@@ -115,6 +114,7 @@ READ: dict[str, Maker] = {
 }
 
 DAMAGED: dict[str, Maker] = {
+    "jpeg, scans behind a whole picture": lambda: _scans_behind(flat(10000, 10000), 1000),
     "bmp, 8 MiB of runs": (
         lambda: hostile.run_length_bitmap(4000, 4000, b"\4\0" * (4 * MIB - 1000))
     ),
