@@ -93,7 +93,7 @@ def _turn(yaw: float, pitch: float) -> np.ndarray:
     a, b = np.radians([yaw, pitch])
     about_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
-    return about_x @ about_y
+    return np.asarray(about_x @ about_y)
 
 
 def _pixels(image: np.ndarray) -> Pixels:

@@ -1,6 +1,6 @@
 """What the quality gates refuse, and what would have become of it.
 
-    FACESEARCH_MODELS_DIR=models python -m benchmarks.quality_gates FOLDER --pack open
+    python -m benchmarks.quality_gates FOLDER --pack open
 
 FOLDER holds one folder per person, with photos in the manner of LFW. The first photo of everybody
 is the gallery. The others are searched as they are, and some of them blurred, shrunk, darkened,
@@ -10,17 +10,17 @@ which part of the lost and of the others each gate refuses. Below it: what is re
 well each figure predicts the cosine to the mate, and how good faces of the page's lights are.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 from math import hypot
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks.degrading import WAYS
 from core.analysis import Analyser
@@ -34,6 +34,7 @@ from web.pages.pictures import light
 
 AS_IT_IS = "as they are"
 BATCH = 16
+GATES = (Gate.STANDARD, Gate.STRICT)
 
 FIGURES: dict[str, Callable[[AnalysedFace], float]] = {
     "overall quality": lambda face: face.quality.overall,
@@ -92,12 +93,16 @@ def search(
     return found
 
 
-def measure(pipeline: Analyser, folder: Path, degraded: int) -> dict[str, tuple[int, list[Probe]]]:
-    """Photos searched and faces found, by the way in which they were degraded."""
+Measured: TypeAlias = dict[str, tuple[int, list[Probe]]]
+"""Photos searched and faces found, by the way in which they were degraded."""
+
+
+def measure(pipeline: Analyser, folder: Path, degraded: int) -> Measured:
+    """Search with all photos as they are, and with about *degraded* of them in each other way."""
     people = photos_of(folder)
     enrolled = list(analyse(pipeline, (_read(photos[0]) for photos in people)))
     rows = [row for row, face in enumerate(enrolled) if face is not None]
-    gallery = np.stack([enrolled[row].embedding for row in rows])
+    gallery = np.stack([face.embedding for face in enrolled if face is not None])
     later = [(mate, path) for mate, row in enumerate(rows) for path in people[row][1:]]
     some = later[:: max(1, len(later) // degraded)]
     result = {}
@@ -110,42 +115,51 @@ def measure(pipeline: Analyser, folder: Path, degraded: int) -> dict[str, tuple[
     return result
 
 
-def report(pack: Pack, measured: dict[str, tuple[int, list[Probe]]]) -> None:
-    """Print the tables."""
+def print_ways(pack: Pack, measured: Measured) -> None:
+    """What each gate refuses of each way, of the lost ones and of the others."""
     click.echo(f"{'':24}{'found':>7}{'lost':>7}   standard: lost, others   strict: lost, others")
     for way, (photos, probes) in measured.items():
         lost = [probe for probe in probes if probe.lost]
-        kept = [probe for probe in probes if not probe.lost]
+        others = [probe for probe in probes if not probe.lost]
         shares = "".join(
-            f"{_refused(pack, gate, lost):>16}{_refused(pack, gate, kept):>8}"
-            for gate in (Gate.STANDARD, Gate.STRICT)
+            f"{_refused(pack, gate, lost):>16}{_refused(pack, gate, others):>8}" for gate in GATES
         )
-        click.echo(
-            f"{way:24}{len(probes) / photos:7.1%}{len(lost) / max(1, len(probes)):7.1%}{shares}"
-        )
-    every = [probe for _, probes in measured.values() for probe in probes]
-    plain = measured[AS_IT_IS][1]
-    for gate in (Gate.STANDARD, Gate.STRICT):
+        click.echo(f"{way:24}{len(probes) / photos:7.1%}{_lost(probes):7.1%}{shares}")
+
+
+def print_reasons(pack: Pack, every: Sequence[Probe], plain: Sequence[Probe]) -> None:
+    """How many faces each gate refuses for each reason."""
+    for gate in GATES:
         click.echo(f"\n{gate}, by reason (a face may have several): all, as they are")
         for reason in Reason:
             counts = [sum(reason in _why(pack, gate, p) for p in part) for part in (every, plain)]
             click.echo(f"  {reason:22}{counts[0]:6}{counts[1]:6}")
+
+
+def print_figures(every: Sequence[Probe], plain: Sequence[Probe]) -> None:
+    """What would be floors of the pack, and how much each figure says about a face."""
     click.echo("\nFloors of the worst 0.2, 1 and 3 % of the faces as they are")
     for name in ("detector's score", "norm"):
         worst = np.quantile([FIGURES[name](p.face) for p in plain], (0.002, 0.01, 0.03))
         click.echo(f"  {name:18}" + "".join(f"{value:9.3f}" for value in worst))
     click.echo("\nSpearman correlation with the cosine to the mate: all, as they are")
     for name, figure in FIGURES.items():
-        both = [spearman([figure(p.face) for p in part], [p.cosine for p in part])
-                for part in (every, plain)]  # fmt: skip
+        both = [
+            spearman([figure(p.face) for p in part], [p.cosine for p in part])
+            for part in (every, plain)
+        ]
         click.echo(f"  {name:18}{both[0]:6.2f}{both[1]:6.2f}")
+
+
+def print_lights(every: Sequence[Probe], plain: Sequence[Probe]) -> None:
+    """How good faces of each of the page's lights are."""
     click.echo("\nOverall quality as a light: faces, of those as they are, lost")
-    lights = Counter(light(probe.face.quality.overall).kind for probe in every)
     for kind in ("good", "fair", "poor"):
-        part = [p for p in every if light(p.face.quality.overall).kind == kind]
-        of_plain = sum(light(p.face.quality.overall).kind == kind for p in plain) / len(plain)
-        lost = sum(p.lost for p in part) / max(1, len(part))
-        click.echo(f"  {kind:6}{lights[kind]:6}{of_plain:8.1%}{lost:8.1%}")
+        shown, of_plain = (
+            [p for p in part if light(p.face.quality.overall).kind == kind]
+            for part in (every, plain)
+        )
+        click.echo(f"  {kind:6}{len(shown):6}{len(of_plain) / len(plain):8.1%}{_lost(shown):8.1%}")
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:
@@ -154,11 +168,16 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float:
     for values in (a, b):
         _, place, count = np.unique(values, return_inverse=True, return_counts=True)
         ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
-    return float(np.corrcoef(ranks)[0, 1])
+    correlations = np.asarray(np.corrcoef(ranks))
+    return float(correlations[0, 1])
 
 
 def _why(pack: Pack, gate: Gate, probe: Probe) -> tuple[Reason, ...]:
     return reasons(probe.face, gate, pack.gates.get(gate, Floors()))
+
+
+def _lost(probes: Sequence[Probe]) -> float:
+    return sum(probe.lost for probe in probes) / max(1, len(probes))
 
 
 def _refused(pack: Pack, gate: Gate, probes: Sequence[Probe]) -> str:
@@ -174,7 +193,7 @@ def _distance(face: AnalysedFace, x: float, y: float) -> float:
 
 def _read(path: Path) -> Pixels:
     with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def _packed(pixels: Pixels) -> bytes:
@@ -186,7 +205,9 @@ def _packed(pixels: Pixels) -> bytes:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--pack", "pack_name", default="open", show_default=True)
-@click.option("--degraded", default=300, show_default=True, help="Photos degraded in each way.")
+@click.option(
+    "--degraded", default=300, show_default=True, help="About how many are degraded, in each way."
+)
 def main(folder: Path, pack_name: str, degraded: int) -> None:
     """Measure and print."""
     settings = Settings.load()
@@ -195,9 +216,12 @@ def main(folder: Path, pack_name: str, degraded: int) -> None:
     pipelines = Pipelines(manifest, settings)
     pipelines.require(pack)
     measured = measure(pipelines[pack.space.id], folder, degraded)
-    if save := click.get_current_context().obj:
-        save(measured)
-    report(pack, measured)
+    every = [probe for _, probes in measured.values() for probe in probes]
+    plain = measured[AS_IT_IS][1]
+    print_ways(pack, measured)
+    print_reasons(pack, every, plain)
+    print_figures(every, plain)
+    print_lights(every, plain)
 
 
 if __name__ == "__main__":
