@@ -143,7 +143,7 @@ class QueryFace(Answer):
     quality: Quality | None
     norm: float | None
     searched: bool
-    reasons: list[str] = Field(description="Why it was not searched, or may be hard to recognise.")
+    reasons: list[str] = Field(description="Why it was not searched; no quality gate judges it.")
 
     @classmethod
     def of(cls, found: FoundFace, width: int, height: int) -> Self:
