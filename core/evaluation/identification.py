@@ -79,6 +79,7 @@ class Identification:
         hits: Cosines of those.
         alarms: Best cosine of each search for a stranger.
         mates: Searches for people to enrol; who could not be enrolled or has no face is missed.
+        photos: Different photos in them: each is searched for in every round but one.
     """
 
     rounds: int
@@ -88,8 +89,13 @@ class Identification:
     faceless: Share
     rank_1: Share
     mates: int
+    photos: int
     hits: Scores
     alarms: Scores
+
+    def as_photos(self, share: Share) -> Share:
+        """Return the same rate of *mates* over different photos, for its uncertainty."""
+        return Share(round(share.rate * self.photos), self.photos)
 
     def at(self, threshold: float) -> OpenSetPoint:
         """Return the error rates at a threshold."""
@@ -141,12 +147,14 @@ def identify(people: Mapping[str, Sequence[Sample]], setting: Setting) -> Identi
         _search(people, set(names[start : start + each]), setting.gallery_photos)
         for start in range(0, len(names) - each + 1, each)
     ]
-    if not any(one.mates for one in rounds):
+    mates = sum(one.mates for one in rounds)
+    if not mates:
         raise InvalidRequest("Nobody who is enrolled has another photo to search for.")
-    return _together(rounds)
+    others = sum(max(0, len(photos) - setting.gallery_photos) for photos in people.values())
+    return _together(rounds, others if len(rounds) > 1 else mates)
 
 
-def _together(rounds: Sequence[_Round]) -> Identification:
+def _together(rounds: Sequence[_Round], photos: int) -> Identification:
     hits = np.concatenate([one.hits for one in rounds])
     alarms = np.concatenate([one.alarms for one in rounds])
     people = sum(one.people for one in rounds)
@@ -161,6 +169,7 @@ def _together(rounds: Sequence[_Round]) -> Identification:
         faceless=Share(probes - sum(one.searched for one in rounds), probes),
         rank_1=Share(len(hits), mates),
         mates=mates,
+        photos=photos,
         hits=Scores.of(hits),
         alarms=Scores.of(alarms),
     )

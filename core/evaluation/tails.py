@@ -1,11 +1,11 @@
 """The far end of the impostors' cosines, where too few pairs are left to count: an exponential fit.
 
-Why exponential and no generalised Pareto, whose shape follows the data: from a few hundred pairs
-that shape came out so negative that the fit ended below cosines which impostors do reach. On a
-tenth of the people of LFW it put FMR 1e-6 where up to 5e-5 of all 1.4 million pairs pass, and the
-exponential where at most 2e-6 do. In 72 draws of 10 to 40 % of the people (two packs), the rate
-foretold at a tenth of the rarest counted one was 0.05 to 3.3 times too small, with a median of 0.6;
-at a hundredth 0 to 3.1. Counting itself, at the rarest rate, was off by up to 4.
+Why exponential and no generalised Pareto distribution, whose shape follows the data: from few pairs
+that shape comes out so that the fit ends below cosines which impostors do reach. Thresholds that a
+tenth to four tenths of the people of LFW foretold were held against all of them, with two packs: asked
+for a rate 100 times rarer than could be counted, the exponential let up to 3.1 times as many pass
+(median 0.4), Pareto up to 72 times (median 5); 10 times rarer, 3.3 and 9.5. A rate that could just be
+counted was off by up to 4 itself. `benchmarks/tail_fit.py` measures it.
 """
 
 from dataclasses import dataclass

@@ -75,6 +75,8 @@ def test_nobody_is_a_stranger_twice_and_everybody_is_once() -> None:
     assert found.rounds == 4
     assert found.alarms.total == sum(map(len, everybody.values()))
     assert found.enrolled == 15
+    assert found.mates == 3 * found.photos
+    assert found.as_photos(Share(3 * 7, found.mates)) == Share(7, found.photos)
 
 
 def test_photos_without_a_face_are_misses_and_their_people_not_enrolled() -> None:

@@ -13,7 +13,7 @@ from core.evaluation.identification import (
     Setting,
     identify,
 )
-from core.evaluation.photos import Sample, find_people, paths
+from core.evaluation.photos import Analysis, Sample, find_people, paths
 from web.cli import common
 from web.cli.measuring import (
     Measured,
@@ -78,27 +78,30 @@ def identification(
     found = identify(_by_person(people, analysis.samples), setting)
     own = measured.pack.threshold if threshold is None else threshold
     quoted = measured.setting()
-    document = Document(
-        f"Open-set search in {folder.name}, pack {quoted['pack']}",
-        (
-            ("pack", f"{quoted['pack']} on {quoted['device']}"),
-            (
-                "photos",
-                f"{len(analysis.samples):,} of {len(people):,} people, "
-                f"analysed in {analysis.seconds:.1f} s",
-            ),
-            ("without a face", failures(analysis.failures)),
-            *_facts(found),
-            *machine_facts(quoted),
-        ),
-        (_table(found, own),),
-    )
+    document = _document(f"Open-set search in {folder.name}", found, own, analysis, quoted)
     if as_json:
         context = {"failures": analysis.failures, "seconds": analysis.seconds, "setting": quoted}
         common.print_json(_plain(found, setting, own) | context)
     else:
         show(document)
     write(document, lambda: _pictures(found, own), plots=plots, report=report)
+
+
+def _document(
+    title: str, found: Identification, own: float, analysis: Analysis, quoted: dict[str, Any]
+) -> Document:
+    photos = f"{len(analysis.samples):,}, analysed in {analysis.seconds:.1f} s"
+    return Document(
+        f"{title}, pack {quoted['pack']}",
+        (
+            ("pack", f"{quoted['pack']} on {quoted['device']}"),
+            ("photos", photos),
+            ("without a face", failures(analysis.failures)),
+            *_facts(found),
+            *machine_facts(quoted),
+        ),
+        (_table(found, own),),
+    )
 
 
 def _by_person(people: dict[str, list[Path]], samples: Sequence[Sample]) -> dict[str, list[Sample]]:
@@ -116,16 +119,19 @@ def _facts(found: Identification) -> list[tuple[str, str]]:
         ("not enrolled", share(found.not_enrolled, "people without a usable photo")),
         ("probes", f"{found.mates:,} of enrolled people, {found.alarms.total:,} of strangers"),
         ("without a face", share(found.faceless, "probes")),
-        ("rank 1", f"{share(found.rank_1, 'probes')}; true rate {between(found.rank_1)}"),
+        (
+            "rank 1",
+            f"{share(found.rank_1, 'probes')}; true rate {between(found.as_photos(found.rank_1))}",
+        ),
     ]
 
 
 def _table(found: Identification, own: float) -> Table:
     rows = [
-        (f"{each.fpir:g}", *_cells(each.point), "" if each.trusted else "too few strangers")
+        (f"{each.fpir:g}", *_cells(found, each.point), "" if each.trusted else "too few strangers")
         for each in found.targets
     ]
-    rows.append(("own", *_cells(found.at(own)), ""))
+    rows.append(("own", *_cells(found, found.at(own)), ""))
     return Table(
         "Thresholds by false alarm rate",
         ("FPIR at most", "cosine", "FPIR here", "true FPIR", "FNIR", "true FNIR", ""),
@@ -137,13 +143,13 @@ def _table(found: Identification, own: float) -> Table:
     )
 
 
-def _cells(point: OpenSetPoint) -> tuple[str, ...]:
+def _cells(found: Identification, point: OpenSetPoint) -> tuple[str, ...]:
     return (
         f"{point.threshold:.3f}",
         share(point.fpir, "strangers"),
         between(point.fpir),
         share(point.fnir, "probes"),
-        between(point.fnir),
+        between(found.as_photos(point.fnir)),
     )
 
 
