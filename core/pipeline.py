@@ -137,7 +137,8 @@ class Pipeline:
         self.models = models
         self.places = _places(models, decode_threads, detectors)
         self._limits = limits
-        self._enough = None if models.finest is None else max(models.finest, PREVIEW)
+        #: Pixels of a photo's longer side that detector and preview make use of; None: all.
+        self.enough = None if models.finest is None else max(models.finest, PREVIEW)
         self._max_faces = max_faces
         self._detector = BoundedSemaphore(detectors)
         self._photos = ThreadPoolExecutor(decode_threads + detectors, thread_name_prefix="photo")
@@ -205,7 +206,7 @@ class Pipeline:
         detector: AbstractContextManager[object],
     ) -> _FoundPhoto:
         begin = perf_counter()
-        photo = decode(data, self._limits, enough=self._enough)
+        photo = decode(data, self._limits, enough=self.enough)
         decoded = perf_counter()
         thumbnail, large = small_copies(photo.pixels, copies)
         copied = perf_counter()

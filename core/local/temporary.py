@@ -26,10 +26,15 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Run an empty Postgres that cares for speed and not for a crash of the machine."""
+def postgres(*, durable: bool = False, inside: Path | None = None) -> Iterator[Postgres]:
+    """Run an empty Postgres.
+
+    Args:
+        durable: Else it cares for speed and not for a crash of the machine.
+        inside: Where to put the cluster, which is left there; else it goes where temporary files go.
+    """
     with folder() as home:
-        server = Postgres(home / "cluster", home / "postgres", durable=False)
+        server = Postgres((inside or home) / "cluster", home / "postgres", durable=durable)
         with _running(server, home / "postgres.log"):
             yield server
 

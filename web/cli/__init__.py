@@ -21,6 +21,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "login": Lazy("web.cli.keys", "Print a one-time login link."),
         "keys": Lazy("web.cli.keys", "Create, list and revoke API keys."),
         "evaluate": Lazy("web.cli.evaluate", "Measure how well a pack tells people apart."),
+        "bench": Lazy("web.cli.bench", "Measure how fast this machine is."),
         "calibrate": Lazy("web.cli.calibrate", "Find the threshold that people's faces call for."),
     },
 )

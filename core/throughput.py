@@ -1,0 +1,358 @@
+"""How many photos a second this machine takes in, what limits it, and how near it is to its networks.
+
+A Postgres and a folder of blobs of its own are made for a measurement and removed after it: on those of
+a running system its workers would take the photos, and the photos would stand among others'.
+"""
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from pathlib import Path
+from time import perf_counter
+from typing import Final, TypeVar
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from core import collections, indexing, intake
+from core.db import jobs as job_rows
+from core.db.migrate import upgrade
+from core.images import Copies, PhotoLimits, decode
+from core.inference.packs import Pack
+from core.inference.runner import Runner
+from core.intake import Upload
+from core.local import temporary
+from core.pipeline import EMBEDDED_AT_ONCE, AnalysedPhoto, Pipeline
+from core.services import Services, services_for
+from core.settings import Settings
+from core.stages import Cost, Stage, Work
+
+MARKS: Final = 10
+"""Looks at the memory during a measurement."""
+
+BARE_PHOTOS: Final = 24
+"""Their tensors are held for the bare loops: of photos that the detector sees at 640, about 150 MB."""
+
+BARE_S: Final = 3.0
+HANDED_IN_AT_ONCE: Final = 32
+NOWHERE: Final = "unix:///nowhere"
+"""A broker that nobody connects to: nothing is rung for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """The networks alone: ONNX Runtime in a loop on prepared tensors, as many at once as cores.
+
+    Attributes:
+        detector: Photos a second that the detector's runs alone would allow; *recogniser* likewise.
+    """
+
+    detector: float
+    recogniser: float
+
+    @property
+    def slowest(self) -> float:
+        """Photos a second of the network that takes longer."""
+        return min(self.detector, self.recogniser)
+
+    @property
+    def both(self) -> float:
+        """Photos a second where both share the same cores and nothing else is done."""
+        return 1 / (1 / self.detector + 1 / self.recogniser)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How much memory this process held after so many photos."""
+
+    photos: int
+    rss: int
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """A measurement.
+
+    Attributes:
+        refused: Photos that could not be used.
+        seconds: From the first claim to the last commit, warm-up excluded.
+        bare: None where the photos show no face.
+    """
+
+    photos: int
+    refused: int
+    seconds: float
+    work: Work
+    marks: tuple[Mark, ...]
+    bare: Bare | None
+
+    @property
+    def photos_per_second(self) -> float:
+        """Photos that were analysed and written."""
+        return self.work.photos / self.seconds
+
+    @property
+    def faces_per_second(self) -> float:
+        """Faces that were embedded and written."""
+        return self.work.faces / self.seconds
+
+    @property
+    def growth(self) -> float:
+        """How much more memory was held at most than after a fifth of the photos; 0.05 is 5 %."""
+        settled = self.marks[len(self.marks) // 5 :]
+        return max(mark.rss for mark in settled) / settled[0].rss - 1
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Counts photos for many threads, and looks at the memory at the marks."""
+
+    total: int
+    tell: Callable[[int], None]
+    done: int = 0
+    marks: list[Mark] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, photos: int) -> None:
+        with self.lock:
+            self.done += photos
+            if self.done * MARKS >= self.total * (len(self.marks) + 1):
+                self.marks.append(Mark(self.done, psutil.Process().memory_info().rss))
+        self.tell(photos)
+
+
+def photos_of(files: Sequence[Path], count: int) -> Iterator[bytes]:
+    """Yield so many photos, the files again and again, each time with other bytes at its end.
+
+    What stands behind its end changes no picture, and a photo that is there already is not taken in.
+    """
+    for number, path in enumerate(islice(cycle(files), count)):
+        turn = number // len(files)
+        yield path.read_bytes() + (b"#%d" % turn if turn else b"")
+
+
+def measure(
+    settings: Settings,
+    pack: Pack,
+    pipeline: Pipeline,
+    files: Sequence[Path],
+    count: int,
+    *,
+    database: bool,
+    tell: Callable[[int], None],
+) -> Throughput:
+    """Take photos in as a worker does, with as many batches at once, and say what it cost.
+
+    Args:
+        files: Photos; used again and again where *count* is more.
+        database: Write everything; without it the photos are only analysed.
+        tell: Is told of photos that are done.
+
+    Raises:
+        SetupError: There is no embedded Postgres.
+    """
+    warm = photos_of(files, min(len(files), settings.batch_photos))
+    pipeline.analyse(list(warm), copies=Copies.BOTH)
+    if database:
+        with _system(settings) as services:
+            found = _through_the_queue(services, pack, pipeline, files, count, tell)
+    else:
+        found = _analysed_only(settings, pipeline, files, count, tell)
+    bare = measure_bare(pipeline, list(photos_of(files, min(count, BARE_PHOTOS))), settings)
+    work, seconds, marks = found
+    return Throughput(count, count - work.photos, seconds, work, tuple(marks), bare)
+
+
+@contextmanager
+def _system(settings: Settings) -> Iterator[Services]:
+    """Make a database and a folder of blobs on the disk where those of the settings are."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="bench-", dir=settings.data_dir))
+    try:
+        with temporary.postgres(durable=True, inside=home) as server:
+            server.create_database()
+            upgrade(server.url)
+            own = {"data_dir": home, "database_url": server.url, "broker_url": NOWHERE}
+            connections = 2 * settings.worker_threads + 1
+            with services_for(settings.model_copy(update=own), connections=connections) as services:
+                yield services
+    finally:
+        shutil.rmtree(home)
+
+
+Item = TypeVar("Item")
+
+
+def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut into lists of *size*."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+class _Nobody:
+    """A doorbell that nobody hears."""
+
+    def ingest(self) -> None:
+        """Ring."""
+
+    def search(self, request_id: str) -> None:
+        """Ring."""
+
+
+def _through_the_queue(
+    services: Services,
+    pack: Pack,
+    pipeline: Pipeline,
+    files: Sequence[Path],
+    count: int,
+    tell: Callable[[int], None],
+) -> tuple[Work, float, list[Mark]]:
+    with services.pool.connection() as conn:
+        home = collections.create(conn, pack, name="bench")
+    receipts = [
+        intake.accept(services, _Nobody(), home.id, [Upload("photo", data) for data in part])
+        for part in _parts(photos_of(files, count), HANDED_IN_AT_ONCE)
+    ]
+    waiting = sum(item.state == "waiting" for each in receipts for item in each.items)
+    progress = _Progress(waiting, tell)
+
+    def work() -> None:
+        while claimed := indexing.index_batch(services, {pack.space.id: pipeline}):
+            progress.add(claimed)
+
+    begin = perf_counter()
+    _at_once(work, services.settings.worker_threads - 1)
+    seconds = perf_counter() - begin
+    total = Work()
+    with services.pool.connection() as conn:
+        for receipt in receipts:
+            job = job_rows.get(conn, receipt.job_id)
+            assert job is not None, "it was stored above"
+            total += Work.from_json(job.work)
+    return total, seconds, progress.marks
+
+
+def _analysed_only(
+    settings: Settings,
+    pipeline: Pipeline,
+    files: Sequence[Path],
+    count: int,
+    tell: Callable[[int], None],
+) -> tuple[Work, float, list[Mark]]:
+    batches = _parts(photos_of(files, count), settings.batch_photos)
+    taking, adding = threading.Lock(), threading.Lock()
+    progress = _Progress(count, tell)
+    total = Work()
+
+    def work() -> None:
+        nonlocal total
+        while True:
+            with taking:
+                batch = next(batches, [])
+            if not batch:
+                return
+            results = pipeline.analyse(batch, copies=Copies.BOTH)
+            good = [each for each in results if isinstance(each, AnalysedPhoto)]
+            cost = Work.of([(each.timings, len(each.faces)) for each in good], pipeline.places)
+            with adding:
+                total += cost
+            progress.add(len(batch))
+
+    begin = perf_counter()
+    _at_once(work, settings.worker_threads - 1)
+    return total, perf_counter() - begin, progress.marks
+
+
+def _at_once(work: Callable[[], None], times: int) -> None:
+    with ThreadPoolExecutor(times) as threads:
+        for running in [threads.submit(work) for _ in range(times)]:
+            running.result()
+
+
+def measure_bare(pipeline: Pipeline, photos: Sequence[bytes], settings: Settings) -> Bare | None:
+    """Run both networks in loops on the tensors that these photos give."""
+    models, limits = pipeline.models, PhotoLimits.of(settings)
+    results = pipeline.analyse(photos)
+    good = [each for each in results if isinstance(each, AnalysedPhoto)]
+    crops = [face.crop for each in good for face in each.faces]
+    if not crops:
+        return None
+    with _recorded() as detections:
+        for data, result in zip(photos, results, strict=True):
+            if isinstance(result, AnalysedPhoto):
+                models.detector.detect([decode(data, limits, enough=pipeline.enough).pixels])
+    with _recorded() as embeddings:
+        for part in _parts(crops, EMBEDDED_AT_ONCE):
+            models.embedder.embed(np.stack(part))
+    threads = pipeline.places[Stage.DETECT], pipeline.places[Stage.EMBED]
+    loops = [_loop(runs, n) for runs, n in zip((detections, embeddings), threads, strict=True)]
+    return Bare(*(len(good) / seconds for seconds in loops))
+
+
+Run = tuple[Runner, NDArray[np.float32]]
+
+
+@contextmanager
+def _recorded() -> Iterator[list[Run]]:
+    """Note every run of a network within the block, by whatever thread."""
+    runs: list[Run] = []
+    original = Runner.run
+
+    def noting(self: Runner, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        runs.append((self, blob))
+        return original(self, blob)
+
+    Runner.run = noting  # type: ignore[method-assign]
+    try:
+        yield runs
+    finally:
+        Runner.run = original  # type: ignore[method-assign]
+
+
+def _loop(runs: Sequence[Run], threads: int) -> float:
+    """Return the seconds of all runs, done so many at once and again until it is long enough."""
+    turns = 0
+    with ThreadPoolExecutor(threads) as pool:
+        begin = perf_counter()
+        while (seconds := perf_counter() - begin) < BARE_S:
+            list(pool.map(lambda run: run[0].run(run[1]), runs))
+            turns += 1
+    return seconds / turns
+
+
+def plain(found: Throughput) -> Mapping[str, object]:
+    """Return a measurement for programs."""
+    work, bare = found.work, found.bare
+    return {
+        "photos": found.photos,
+        "refused": found.refused,
+        "faces": work.faces,
+        "seconds": found.seconds,
+        "photos_per_second": found.photos_per_second,
+        "faces_per_second": found.faces_per_second,
+        "faces_per_run": work.faces_per_run,
+        "stages": {stage.value: _plain_stage(work, stage) for stage in work.stages},
+        "limit": work.limit,
+        "advice": work.advice,
+        "bare": bare
+        and {
+            "detector_photos_per_second": bare.detector,
+            "recogniser_photos_per_second": bare.recogniser,
+            "ratio_to_slowest": found.photos_per_second / bare.slowest,
+            "ratio_to_both": found.photos_per_second / bare.both,
+        },
+        "memory": [{"photos": mark.photos, "rss": mark.rss} for mark in found.marks],
+        "memory_growth": found.growth,
+    }
+
+
+def _plain_stage(work: Work, stage: Stage) -> Mapping[str, float]:
+    cost: Cost = work.stages[stage]
+    return {"busy_s": cost.busy, "share": work.share(stage), "wait_s": cost.wait}
