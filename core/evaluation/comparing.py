@@ -10,8 +10,7 @@ from core.evaluation.photos import Progress
 from core.evaluation.scores import Scores
 
 ROWS: Final = 128
-"""Faces compared with all others at a time: for 30,000 others about 100 MB, most of it counters'
-indexes."""
+"""Faces compared with all others at a time: among 30,000 this takes about 200 MB."""
 
 CLOSEST: Final = 20_000
 """Impostor pairs kept one by one. The tail is fitted to at most half of them, so that each half of

@@ -117,10 +117,11 @@ def test_a_photo_without_a_face_makes_its_pairs_wrong(people: Path, pairs: Path)
     assert "3 pairs, counted as wrong" in done.stdout
 
 
-def test_strangers_are_searched_for_too(people: Path) -> None:
+def test_strangers_are_searched_for_too(people: Path, tmp_path: Path) -> None:
     photos = sum(1 for path in people.rglob("*.jpg"))
+    report = tmp_path / "report.html"
 
-    done = evaluate("identification", people, "--strangers", "0.4", "--json")
+    done = evaluate("identification", people, "--strangers", "0.4", "--report", report, "--json")
 
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -129,6 +130,7 @@ def test_strangers_are_searched_for_too(people: Path) -> None:
     assert found["rank_1"]["rate"] == 1
     assert found["own"]["fnir"]["count"] == 0
     assert [each["fpir"] for each in found["targets"]] == [0.003, 0.01]
+    assert report.read_text().count("data:image/png;base64,") == 4
 
 
 def test_names_of_people_cannot_write_into_a_report(people: Path, tmp_path: Path) -> None:
@@ -142,3 +144,17 @@ def test_names_of_people_cannot_write_into_a_report(people: Path, tmp_path: Path
     assert done.exit_code == 0, done.output
     assert "&lt;script&gt;alert" in report.read_text()
     assert "<script" not in report.read_text()
+
+
+def test_pairs_of_lfw_are_told_apart_as_well_as_by_the_reference(
+    people: Path, shared_data: Path
+) -> None:
+    faces = shared_data / "faces"
+
+    done = evaluate("lfw", faces, "--pairs", faces / "lfw_pairs.csv", "--json")
+
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["best"]["correct"]["count"] >= 2995  # 99.83 % of 3,000
+    assert found["mean"] >= 0.998
+    assert found["failed"] == 0

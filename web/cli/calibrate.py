@@ -21,7 +21,7 @@ from web.cli.reporting import Picture, plots_option, report_option, show, write
 from web.cli.services import system
 
 MOST_FACES = 30_000
-"""Compared each with each in about half a minute on two cores: 450 million pairs."""
+"""Compared each with each in about 10 seconds on two cores: 450 million pairs, in 350 MB."""
 
 USUAL_ALARMS = 0.01
 
@@ -123,6 +123,7 @@ def _collection(name: str, most: int, gallery: int | None) -> Subject:
     with system() as services, services.pool.connection() as conn:
         home = collections.find(conn, name)
         faces = use.named_faces(conn, home, limit=most)
+    chosen = (("chosen", f"{most:,} faces, evenly"),) if len(faces.who) == most else ()
     with progress_bar(len(faces.who), "faces compared") as progress:
         found = calibration.calibrate(
             faces.embeddings,
@@ -137,7 +138,7 @@ def _collection(name: str, most: int, gallery: int | None) -> Subject:
         found=found,
         names=[each.person_name for each in faces.who],
         places=[f"face {each.face_id}" for each in faces.who],
-        facts=(("pack", home.pack),),
+        facts=(("pack", home.pack), *chosen),
         collection=home,
     )
 
