@@ -20,6 +20,10 @@ MOST_PARTS: Final = 65_536
 """Chunks of a PNG, blocks of a GIF before its first picture, strips or tiles of a TIFF: Pillow
 walks them at a few microseconds each. 32 MiB in the usual chunks of 8 KiB are 4,096."""
 
+MOST_VALUES: Final = 4 * MOST_PARTS
+"""Numbers of one tag of a TIFF, unless they are bytes: Pillow makes a Python object of each, for
+fractions in 2 microseconds. A palette of 16 bits has 196,608."""
+
 MOST_SEGMENTS: Final = 4_096
 """Parts of a JPEG before its pixels. A profile of 32 MiB has 512."""
 
@@ -51,6 +55,7 @@ _HAS_BODY: Final = frozenset(code & 0xFF for code, (_, _, reader) in MARKER.item
 
 _EXTENSION, _PICTURE, _TRAILER, _COMMENT = 0x21, 0x2C, 0x3B, 0xFE
 
+_BYTES: Final = frozenset({1, 2, 6, 7})
 _NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323
 _COMPRESSION, _STRIP_OFFSETS, _TILE_OFFSETS = 259, 273, 324
@@ -183,7 +188,9 @@ def _bmp(data: bytes) -> bool:
 def _tiff(data: bytes) -> bool:
     counts: dict[int, int] = {}
     values: dict[int, int] = {}
-    for tag, count, value in _entries(data):
+    for tag, kind, count, value in _entries(data):
+        if count > MOST_VALUES and kind not in _BYTES:
+            return True
         counts[tag] = max(count, counts.get(tag, 0))
         values.setdefault(tag, value)
     width, length = values.get(_WIDTH, 0), values.get(_LENGTH, 0)
@@ -196,8 +203,8 @@ def _tiff(data: bytes) -> bool:
     return values.get(_COMPRESSION) in _JPEG_IN_TIFF and scanned > MOST_SCANNED
 
 
-def _entries(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield tag, number of values and, where it is a single whole number, the value; of page 1."""
+def _entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield tag, type, number of values and, of a single whole number, the value; of page 1."""
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     pointer, many, size = ("Q", "Q", 20) if big else ("I", "H", 12)
@@ -210,6 +217,7 @@ def _entries(data: bytes) -> Iterator[tuple[int, int, int]]:
         inline = at + size - struct.calcsize(order + pointer)
         yield (
             tag,
+            kind,
             count,
             struct.unpack_from(order + _NUMBERS[kind], data, inline)[0] if single else 0,
         )

@@ -63,6 +63,7 @@ REFUSED: dict[str, Maker] = {
     "gif, letters between blocks": lambda: hostile.gif_with(b"x" * (31 * MIB)),
     "tiff, strips": lambda: hostile.strips(7 * MIB, 13),
     "tiff, tiles": lambda: hostile.tiles(2000, 2000, 1),
+    "tiff, millions of fractions for its resolution": (lambda: _resolution_of(3_000_000)),
     "tiff, a jpeg of scans": lambda: _jpeg_in_tiff(hostile.jpeg_of_scans(10000, 10000, 21)),
     "bmp, runs": lambda: hostile.run_length_bitmap(4000, 4000, b"\1\0" * (15 * MIB)),
     "bmp, lines to fill": lambda: hostile.run_length_bitmap(10000, 10000, b"\1\0\0\0" * 10000),
@@ -102,6 +103,7 @@ READ: dict[str, Maker] = {
     "tiff, 65000 tiles": lambda: hostile.tiles(260, 250, 16),
     "heic, 900 tiles": lambda: encoded(flat(1920, 1920), "HEIF", tile_size=64),
     "bmp, lines to fill": lambda: hostile.run_length_bitmap(4000, 4000, b"\1\0\0\0" * 4000),
+    "tiff, a quarter of a million fractions for its resolution": lambda: _resolution_of(260_000),
     "tiff, a strip of 4 GB": (
         lambda: _deflated({hostile.ROWS_PER_STRIP: 16, hostile.STRIP_BYTES: 4 * 10**9})
     ),
@@ -162,6 +164,14 @@ def _deflated(tags: dict[int, int]) -> bytes:
     sizes = {hostile.TILE_BYTES: 200_000} if kind == hostile.TILES else {}
     whole = {hostile.WIDTH: 16, hostile.LENGTH: 16, hostile.COMPRESSION: 8, kind: 512}
     return hostile.tiff(whole | sizes | tags, BOMB)
+
+
+def _resolution_of(fractions: int) -> bytes:
+    """A TIFF whose horizontal resolution is not one number but many."""
+    data = encoded(flat(64, 64), "TIFF", x_resolution=72, y_resolution=72)
+    entry = data.index(struct.pack("<HHI", 282, 5, 1))
+    lie = struct.pack("<HHII", 282, 5, fractions, 8)
+    return data[:entry] + lie + data[entry + 12 :] + struct.pack("<II", 1, 2) * fractions
 
 
 def _jpeg_in_tiff(jpeg: bytes) -> bytes:
