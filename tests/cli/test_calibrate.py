@@ -150,3 +150,21 @@ def test_two_ways_to_say_how_rare_exclude_each_other(run: Run, collection: Colle
     done = run(collection.name, "--fmr", "0.01", "--alarms", "0.01")
 
     assert done.exit_code == 2
+
+
+def test_a_collection_has_its_pack(run: Run, collection: Collection) -> None:
+    done = run(collection.name, "--pack", "open")
+
+    assert done.exit_code == 2
+    assert "a collection has its pack" in done.stderr
+
+
+def test_a_limit_chooses_among_the_faces_and_says_so(
+    run: Run, services: Services, collection: Collection
+) -> None:
+    store(services, collection, 60, 2)
+
+    limited = run(collection.name, "--faces", "50")
+
+    assert limited.exit_code == 0, limited.output
+    assert "50 faces, evenly" in limited.stdout

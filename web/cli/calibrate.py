@@ -68,6 +68,8 @@ def calibrate(
                 "A folder takes no threshold: `facesearch collections change NAME --threshold`."
             )
         subject = _folder(Path(target), pack_name, gallery)
+    elif pack_name is not None:
+        raise click.UsageError("--pack is for folders; a collection has its pack.")
     else:
         subject = _collection(target, faces, gallery)
     wish = _wish(subject.found, fmr, alarms)
