@@ -1,6 +1,8 @@
 """``facesearch calibrate`` on the people of a real database."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from uuid import UUID
 
@@ -168,3 +170,16 @@ def test_a_limit_chooses_among_the_faces_and_says_so(
 
     assert limited.exit_code == 0, limited.output
     assert "50 faces, evenly" in limited.stdout
+
+
+def test_without_pictures_matplotlib_is_not_imported() -> None:
+    modules = "web.cli.calibrate, web.cli.evaluate_lfw, web.cli.evaluate_identification"
+
+    found = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print('matplotlib' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert found.stdout.strip() == "False"
