@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 RENEWALS_PER_LEASE = 3
 LONGEST_BATCH_LEASES = 30
 """A batch that takes longer than this many leases hangs: its lease is no longer renewed."""
+
+BLOBS_AT_ONCE = 8
 
 SURROUNDINGS = (OSError, psycopg.OperationalError, DeviceUnavailable)
 """A full disk, a database that is away, a GPU that computes something else: no photo is to blame, so
@@ -239,14 +242,21 @@ def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:
 def _store_blobs(
     services: Services, outcomes: Sequence[_Outcome], faces: Sequence[NewFace]
 ) -> None:
-    for face in faces:
+    """Store several at a time: most of it is waiting for the disk, which takes many as fast as one."""
+
+    def put_crop(face: NewFace) -> None:
         services.blobs.put(Kind.CROP, face.id.hex, encode_crop(face.analysed.crop))
-    for outcome in outcomes:
+
+    def put_copies(outcome: _Outcome) -> None:
         if isinstance(outcome.result, AnalysedPhoto):
             assert outcome.claim.sha256 is not None, "only photos with bytes were analysed"
-            key = outcome.claim.sha256.hex()
             for kind, copy in _copies(outcome.result):
-                services.blobs.put(kind, key, copy)
+                services.blobs.put(kind, outcome.claim.sha256.hex(), copy)
+
+    # Leaving the block waits for all, so that nobody writes behind the back of a clean-up.
+    with ThreadPoolExecutor(BLOBS_AT_ONCE, thread_name_prefix="blobs") as writers:
+        list(writers.map(put_crop, faces))
+        list(writers.map(put_copies, outcomes))
 
 
 def _copies(photo: AnalysedPhoto) -> Iterator[tuple[Kind, bytes]]:

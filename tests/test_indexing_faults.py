@@ -121,12 +121,14 @@ def test_a_try_that_fails_leaves_no_crops_behind(
     queue.put(photo(0))
     blobs = queue.services.blobs
     put, stored = blobs.put, []
+    one_at_a_time = threading.Lock()
 
     def nearly_full_disk(kind: Kind, key: str, data: bytes) -> None:
-        if kind is failing and stored:
-            raise OSError(28, "No space left on device")
-        put(kind, key, data)
-        stored.append(key)
+        with one_at_a_time:
+            if kind is failing and stored:
+                raise OSError(28, "No space left on device")
+            put(kind, key, data)
+            stored.append(key)
 
     with monkeypatch.context() as patch:
         patch.setattr(blobs, "put", nearly_full_disk)
