@@ -9,7 +9,6 @@ stays below them is read in seconds. ``tests/test_hostile_pictures.py`` builds a
 import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from typing import Final
 
 from PIL.JpegImagePlugin import MARKER
@@ -105,13 +104,13 @@ def _too_many_scans(data: bytes, first: int, pixels: int) -> bool:
     if data.count(b"\xff\xda", first) < most:
         return False
     scans = 1
-    for code, _, _ in islice(_markers(data, first, _JPEG_SCAN_MARKER), MOST_SEGMENTS):
+    for parts, (code, _, _) in enumerate(_markers(data, first, _JPEG_SCAN_MARKER)):
         scans += code == _SCAN
-        if code == _END or scans > most:
-            break
-    else:
-        return True
-    return scans > most
+        if scans > most or parts > MOST_SEGMENTS:
+            return True
+        if code == _END:
+            return False
+    return False
 
 
 def _markers(data: bytes, at: int, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int, int]]:
