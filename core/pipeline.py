@@ -36,11 +36,7 @@ from core.images import (
 )
 from core.inference.contracts import Embedder, FaceModels
 from core.settings import Device
-from core.stages import Stage, Timings
-
-EMBEDDED_AT_ONCE: Final = 32
-"""Crops in one run of the recogniser. On a CPU more are no faster; an accelerator has had most of
-its gain, and the photos of a batch rarely have more."""
+from core.stages import EMBEDDED_AT_ONCE, Stage, Timings
 
 LARGEST_SCALE: Final = 0.4
 """Crop pixels per pixel of a reduced photo; a face that would get more is cut out of a finer one. The

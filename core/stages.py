@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
+EMBEDDED_AT_ONCE: Final = 32
+"""Crops in one run of the recogniser. On a CPU more are no faster; an accelerator has had most of
+its gain, and the photos of a batch rarely have more."""
+
 
 class Stage(StrEnum):
     """In the order of the way."""
@@ -164,6 +168,11 @@ class Work:
     def faces_per_run(self) -> float:
         """How many faces the recogniser got at a time."""
         return self.faces / self.runs if self.runs else 0.0
+
+    @property
+    def batch_fill(self) -> float:
+        """How full the recogniser's runs were, 0 to 1."""
+        return self.faces_per_run / EMBEDDED_AT_ONCE
 
 
 ADVICE: Final[Mapping[Stage, str]] = {

@@ -28,10 +28,10 @@ from core.inference.packs import Pack
 from core.inference.runner import Runner
 from core.intake import Upload
 from core.local import temporary
-from core.pipeline import EMBEDDED_AT_ONCE, AnalysedPhoto, Pipeline
+from core.pipeline import AnalysedPhoto, Pipeline
 from core.services import Services, services_for
 from core.settings import Settings
-from core.stages import Cost, Stage, Work
+from core.stages import EMBEDDED_AT_ONCE, Cost, Stage, Work
 
 MARKS: Final = 10
 """Looks at the memory during a measurement."""
@@ -337,7 +337,7 @@ def plain(found: Throughput) -> Mapping[str, object]:
         "seconds": found.seconds,
         "photos_per_second": found.photos_per_second,
         "faces_per_second": found.faces_per_second,
-        "faces_per_run": work.faces_per_run,
+        "batch_fill": work.batch_fill,
         "stages": {stage.value: _plain_stage(work, stage) for stage in work.stages},
         "limit": work.limit,
         "advice": work.advice,

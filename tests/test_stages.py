@@ -17,6 +17,7 @@ def test_the_cost_of_photos_is_summed_by_stage() -> None:
     assert work.stages[Stage.DETECT] == Cost(8, 4, 2)
     assert work.stages[Stage.DECODE] == Cost(2, 6, 2)
     assert work.faces_per_run == 8
+    assert work.batch_fill == 0.25
     assert work.share(Stage.DETECT) == pytest.approx(0.5)
 
 

@@ -36,6 +36,7 @@ def test_a_program_reads_figures_and_what_to_quote_with_them(folder: Path) -> No
     assert (figures["photos"], figures["refused"], figures["faces"]) == (5, 0, 0)
     assert list(figures["stages"]) == ["decode", "copies", "detect", "align", "embed", "write"]
     assert figures["photos_per_second"] > 0
+    assert figures["batch_fill"] == 0
     assert figures["bare"] is None
     assert figures["setting"]["versions"]["onnxruntime"]
 

@@ -33,6 +33,7 @@ def test_a_job_says_what_its_photos_cost_and_what_limits_them(client, team: str,
 
     assert (cost["photos"], cost["faces"]) == (2, 3)
     assert cost["photos_per_second"] > 0
+    assert 0 <= cost["batch_fill"] <= 1
     stages = {stage["name"]: stage for stage in cost["stages"]}
     assert list(stages) == ["decode", "copies", "detect", "align", "embed", "write"]
     assert stages["embed"]["busy_s"] == 0.008

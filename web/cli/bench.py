@@ -85,7 +85,7 @@ def _facts(found: Throughput, setting: dict[str, object]) -> Table:
         f"{work.photos:,} photos, {work.faces:,} faces, {found.refused} refused, "
         f"{found.seconds:.1f} s",
     )
-    table.add_row("recogniser", f"{work.faces_per_run:.1f} faces a run")
+    table.add_row("batch fill", f"{work.batch_fill:.0%}: {work.faces_per_run:.1f} faces a run")
     table.add_row("limit", work.advice or "nothing was done")
     if bare is not None:
         table.add_row(

@@ -46,7 +46,7 @@ class Throughput(Answer):
     faces: int = Field(description="Embedded; those that a quality gate refused are among them.")
     photos_per_second: float
     faces_per_second: float
-    faces_per_run: float = Field(description="How many faces the recogniser got at a time.")
+    batch_fill: float = Field(description="How full the recogniser's runs were, 0 to 1.")
     stages: list[StageWork] = Field(description="In the order of the way.")
     limit: Stage | None = Field(description="The stage for which the others wait.")
     advice: str | None = Field(description="What would make it faster.")
@@ -61,7 +61,7 @@ class Throughput(Answer):
             faces=work.faces,
             photos_per_second=round(work.photos / seconds, 2),
             faces_per_second=round(work.faces / seconds, 2),
-            faces_per_run=round(work.faces_per_run, 2),
+            batch_fill=round(work.batch_fill, 4),
             stages=[
                 StageWork(
                     name=stage,
