@@ -136,7 +136,7 @@ def test_full_runs_of_the_recogniser_do_not_wait_for_the_last_photo(
     embedder = Signalling()
     photos = [mosaic((9, 0, 0), (8, 0, 0))] * 2 + [mosaic((7, 1, 0))]
 
-    results = pipeline(LastOneWaits(), embedder).analyse(photos)
+    results = pipeline(LastOneWaits(), embedder, detectors=2).analyse(photos)
 
     assert [len(analysed(each).faces) for each in results] == [2, 2, 1]
     assert embedder.batches == [4, 1]
