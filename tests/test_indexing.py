@@ -1,12 +1,14 @@
 """The queue's promises: nothing lost, nothing twice, and one bad photo harms nobody else."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from core import gallery, indexing
+from core.blobs import Kind
 from core.services import Services
 from core.stages import Stage, Work
 from tests.queues import Queue, assert_counters_are_true
@@ -174,6 +176,32 @@ def test_a_second_batch_of_a_job_adds_to_the_first(
     [(stored, started)] = queue.sql("SELECT work, started_at FROM jobs")
     assert Work.from_json(stored).photos == 20
     assert started == first
+
+
+def test_one_batch_is_analysed_while_another_one_is_written(
+    queue: Queue, fake_pipeline: Any, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.put(*(photo(n) for n in range(20)))
+    blobs = queue.services.blobs
+    put, second_began = blobs.put, threading.Event()
+
+    def slow_disk(kind: Kind, key: str, data: bytes) -> None:
+        assert second_began.wait(10), "nobody analyses while files are written"
+        put(kind, key, data)
+
+    def note(photos: Sequence[bytes]) -> None:
+        if len(fake_pipeline.batches) > 1:
+            second_began.set()
+
+    fake_pipeline.before = note
+    monkeypatch.setattr(blobs, "put", slow_disk)
+
+    with ThreadPoolExecutor(2) as threads:
+        running = [threads.submit(queue.run, fake_pipeline) for _ in range(2)]
+        done = sorted(future.result() for future in running)
+
+    assert done == [4, 16]
+    assert set(queue.states()) == {("indexed", 1)}
 
 
 def test_workers_on_one_backlog_index_each_photo_once(
