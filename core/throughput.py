@@ -61,6 +61,13 @@ class Bare:
         """Photos a second of the network that takes longer."""
         return min(self.detector, self.recogniser)
 
+    def mean(self, other: "Bare") -> "Bare":
+        """Return what both measurements together come to: a machine is never equally busy."""
+        return Bare(
+            2 / (1 / self.detector + 1 / other.detector),
+            2 / (1 / self.recogniser + 1 / other.recogniser),
+        )
+
     @property
     def both(self) -> float:
         """Photos a second where both share the same cores and nothing else is done."""
@@ -159,13 +166,16 @@ def measure(
     """
     warm = photos_of(files, min(len(files), settings.batch_photos))
     pipeline.analyse(list(warm), copies=Copies.BOTH)
+    sample = list(photos_of(files, min(count, BARE_PHOTOS)))
+    before = measure_bare(pipeline, sample, settings)
     if database:
         with _system(settings) as services:
             found = _through_the_queue(services, pack, pipeline, files, count, tell)
     else:
         found = _analysed_only(settings, pipeline, files, count, tell)
-    bare = measure_bare(pipeline, list(photos_of(files, min(count, BARE_PHOTOS))), settings)
+    after = measure_bare(pipeline, sample, settings)
     work, seconds, marks = found
+    bare = before and after and before.mean(after)
     return Throughput(count, count - work.photos, seconds, work, tuple(marks), bare)
 
 

@@ -79,6 +79,7 @@ def test_memory_grows_from_what_was_held_after_the_first_fifth() -> None:
 def test_both_networks_on_the_same_cores_are_slower_than_the_slowest() -> None:
     bare = Bare(detector=30, recogniser=60)
 
+    assert bare.mean(Bare(detector=15, recogniser=60)) == Bare(pytest.approx(20), 60)
     assert bare.slowest == 30
     assert bare.both == pytest.approx(20)
 
