@@ -15,7 +15,9 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -174,7 +176,8 @@ def variants(
         options = dict(way.options)
         if way.kept is not None:
             options["nodes_to_exclude"] = way.kept(nodes)
-        graph = quantised(net.graph, before, crops[: way.faces], **options)
+        with redirect_stdout(StringIO()):  # ONNX Runtime tells of its histograms
+            graph = quantised(net.graph, before, crops[: way.faces], **options)
         yield way.name, net.embedder(graph)
 
 

@@ -47,7 +47,10 @@ def people(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("batch", [None, 1])
 def test_the_graph_gets_8_bit_weights_and_takes_what_it_took(
-    batch: int | None, crops: np.ndarray, capfd: pytest.CaptureFixture[str]
+    batch: int | None,
+    crops: np.ndarray,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     graph = honest_recogniser(iresnet((1, 1, 1, 1), NARROW, 128, batch=batch))
     before = embedder_of(graph)
@@ -60,7 +63,7 @@ def test_the_graph_gets_8_bit_weights_and_takes_what_it_took(
     found = compare(before, after, crops)
     assert found.cosine[0] > 0.9
     assert found.faces == len(crops)
-    assert capfd.readouterr().err == ""
+    assert (capfd.readouterr().err, caplog.messages) == ("", [])
 
 
 def test_a_network_is_exactly_like_itself(crops: np.ndarray) -> None:
