@@ -22,6 +22,7 @@ from insightface.utils.face_align import norm_crop
 
 from core.alignment import align
 from core.faces import DetectedFace, Pixels
+from core.inference import boxes
 from core.inference.embedder import OnnxEmbedder
 from core.inference.packs import RecogniserSpec, ScrfdSpec
 from core.inference.scrfd import Scrfd
@@ -43,9 +44,10 @@ GOALS = {
 
 
 def detect(pixels: Pixels, weights: Path) -> list[DetectedFace]:
-    """Our detector, in one pass at the peer's size."""
+    """Our detector, in one pass at the peer's size, of a photo filled up to a square as there."""
     session = open_session(weights.read_bytes(), Device.CPU, 0, shapes_lie=True)
-    return Scrfd(session, ScrfdSpec("scrfd", weights.name)).detect_at(pixels, [SIDE])
+    square = boxes.padded(pixels, *(max(pixels.shape[:2]),) * 2)
+    return Scrfd(session, ScrfdSpec("scrfd", weights.name)).detect_at(square, [SIDE])
 
 
 def peer_detect(image: np.ndarray, weights: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -75,12 +75,32 @@ class Candidates(NamedTuple):
     scores: NDArray[np.float32]
 
 
-def passes(sides: Sequence[int], longest: int) -> list[int]:
-    """Choose the runs for a photo: the sides up to the first that need not shrink it.
+def passes(sides: Sequence[int], enough: int) -> list[int]:
+    """Choose the runs for a photo: the coarse sides, and one that is no finer than is of use.
 
-    A larger one would see nothing more in a photo of this longer side.
+    Args:
+        sides: Ascending; the last is the finest that may be.
+        enough: Side of which a finer one would see nothing more in this photo.
     """
-    return [side for side, last in zip(sides, (0, *sides), strict=False) if last < longest]
+    finest = min(sides[-1], round_up(enough))
+    return [*(side for side in sides[:-1] if side < finest), finest]
+
+
+def square(sides: Sequence[int], side: int) -> int:
+    """Return which of a few squares an input is filled up to, where each new shape costs time."""
+    return min((each for each in (*sides, round_up(sides[-1] // 2)) if each >= side), default=side)
+
+
+def together(shapes: Sequence[tuple[int, ...]], most: int) -> list[list[int]]:
+    """Group the numbers of inputs that can go in one run: those of one shape, *most* at a time."""
+    groups: list[list[int]] = []
+    filling: dict[tuple[int, ...], list[int]] = {}
+    for number, shape in enumerate(shapes):
+        if len(filling.get(shape, [])) in (0, most):
+            filling[shape] = []
+            groups.append(filling[shape])
+        filling[shape].append(number)
+    return groups
 
 
 def merged(runs: Sequence[Candidates], overlap: float, *, extra: float = 0) -> list[DetectedFace]:

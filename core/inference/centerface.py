@@ -35,7 +35,10 @@ class CenterFace:
         height, width = image.shape[:2]
         scale = min(1.0, longest / max(height, width))
         inner = max(1, round(height * scale)), max(1, round(width * scale))
-        sides = (longest, longest) if self._network.fixed_shapes else map(boxes.round_up, inner)
+        if self._network.fixed_shapes:
+            sides = (boxes.square(self._spec.sides, longest),) * 2
+        else:
+            sides = boxes.round_up(inner[0]), boxes.round_up(inner[1])
         canvas = boxes.padded(boxes.resized(image, *inner), *sides)
         blob = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32)
         heat, size, offset, marks = (m[0] for m in self._network.run(blob))

@@ -1,18 +1,29 @@
 """From a pinned file to the graph that ONNX Runtime loads; made once, at install."""
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import numpy_helper
 
 from core.errors import ModelError
 from core.inference import dlib_onnx
 from core.inference.packs import Pack, RecogniserSpec
 from core.inference.session import open_session
 from core.settings import Device
+
+BATCH = "photos"
+"""Name of the batch axis of a detector's graph that may be trusted with several."""
+
+MOST_AT_ONCE = 4
+"""Photos in one run of a detector."""
+
+PHOTOS_LATE, PHOTOS_FIRST = (2, 3, 0, 1), (0, 2, 3, 1)
+"""Orders of the axes in front of SCRFD's outputs: as exported, and as a batch needs them."""
 
 REFERENCE_TOLERANCE = 1e-4
 """Right conversions differ from dlib by 3e-7; the numbers themselves reach 0.3."""
@@ -62,6 +73,55 @@ def dynamic_graph(data: bytes) -> bytes:
         height.dim_param, width.dim_param = f"height{sides}", f"width{sides}"
     serialised: bytes = model.SerializeToString(deterministic=True)
     return serialised
+
+
+def batched_scrfd(data: bytes) -> bytes:
+    """Let an SCRFD take several photos in a run; returns the graph as it is where it cannot.
+
+    Its exporter moves height and width in front of the photos and then drops that axis, which
+    mixes the photos of a batch. Here they stay in front: each output becomes ``(photos, anchors,
+    numbers)``, and what a photo gets does not depend on those beside it.
+
+    Raises:
+        ModelError: The data is not an ONNX model.
+    """
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ModelError("The detector's file is not an ONNX model.") from error
+    graph = model.graph
+    makers = {name: node for node in graph.node for name in node.output}
+    for number, output in enumerate(graph.output):
+        moved, flattened = _head(output.name, makers)
+        if moved is None or flattened is None:
+            return data
+        moved.attribute[0].ints[:] = PHOTOS_FIRST
+        numbers = output.type.tensor_type.shape.dim[-1].dim_value
+        shape = numpy_helper.from_array(np.array([0, -1, numbers]), f"facesearch.rows.{number}")
+        graph.initializer.append(shape)
+        flattened.input[1] = shape.name
+        output.CopyFrom(
+            onnx.helper.make_tensor_value_info(
+                output.name, onnx.TensorProto.FLOAT, [BATCH, None, numbers]
+            )
+        )
+    graph.input[0].type.tensor_type.shape.dim[0].dim_param = BATCH
+    del graph.value_info[:]
+    serialised: bytes = model.SerializeToString(deterministic=True)
+    return serialised
+
+
+def _head(
+    output: str, makers: Mapping[str, onnx.NodeProto]
+) -> tuple[onnx.NodeProto | None, onnx.NodeProto | None]:
+    """Return the nodes that move the axes of an output and flatten it, if they are as expected."""
+    flattened = makers[output]
+    while flattened.op_type == "Sigmoid":
+        flattened = makers[flattened.input[0]]
+    moved = makers.get(flattened.input[0])
+    if flattened.op_type != "Reshape" or moved is None or moved.op_type != "Transpose":
+        return None, None
+    return (moved, flattened) if tuple(moved.attribute[0].ints) == PHOTOS_LATE else (None, None)
 
 
 def honest_recogniser(data: bytes) -> bytes:

@@ -12,7 +12,7 @@ from core.inference.accelerators import CUDA, Placement, Shape
 from core.inference.centerface import CenterFace
 from core.inference.contracts import Detector, FaceModels
 from core.inference.embedder import BATCHES, OnnxEmbedder
-from core.inference.graphs import honest_recogniser
+from core.inference.graphs import MOST_AT_ONCE, batched_scrfd, honest_recogniser
 from core.inference.install import load_graph
 from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
 from core.inference.prelu import fast_on_cpu
@@ -110,11 +110,13 @@ def _detector(
     pack: Pack, settings: Settings, device: Device, profile: Path | None = None
 ) -> tuple[Detector, ort.InferenceSession]:
     graph = load_graph(pack, settings.models_dir, pack.detector)
+    scrfd = pack.detector.kind == "scrfd"
     session = open_session(
-        graph,
+        # A CPU is no faster with several photos in a run.
+        batched_scrfd(graph) if scrfd and device is not Device.CPU else graph,
         device,
         settings.inference_threads,
-        shapes_lie=pack.detector.kind == "scrfd",
+        shapes_lie=scrfd,
         placement=_placement(settings, device, profile),
         shapes=_photo_shapes(pack.detector),
     )
@@ -138,8 +140,8 @@ def _crop_shapes(spec: RecogniserSpec) -> tuple[Shape, Shape, Shape]:
 
 
 def _photo_shapes(spec: DetectorSpec) -> tuple[Shape, Shape, Shape]:
-    side = spec.sides[-1]
-    return (1, 3, boxes.STRIDE, boxes.STRIDE), (1, 3, side, side), (1, 3, side, side)
+    side, most = spec.sides[-1], MOST_AT_ONCE if spec.kind == "scrfd" else 1
+    return (1, 3, boxes.STRIDE, boxes.STRIDE), (1, 3, side, side), (most, 3, side, side)
 
 
 def _looking_again(detector: Detector, threshold: float) -> Detector:

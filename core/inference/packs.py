@@ -133,9 +133,9 @@ class ScrfdSpec:
     """An SCRFD detector with five points.
 
     Attributes:
-        sides: Side of the square input of each pass, ascending. The coarse pass finds faces that
+        sides: Longer side of the photo in each pass, ascending. The coarse pass finds faces that
             fill the photo: of close-ups with a margin of 15 % the pass at 640 alone missed 82 %,
-            the two passes none. A small photo needs no second pass.
+            the two passes none. A photo is enlarged to 320, or by a quarter, at most.
         turned_threshold: Score that the best face of a photo must reach after the photo was turned
             because no face was found; 1 turns none. Of 582 pictures without a face 0.5 finds one
             in 4, 0.6 in none; true faces in turned photos of LFW score 0.64 and more.
@@ -144,7 +144,7 @@ class ScrfdSpec:
 
     kind: Literal["scrfd"]
     file: FileName
-    sides: Sides = (320, 640)
+    sides: Sides = (128, 640)
     threshold: Fraction = 0.5
     nms: Fraction = 0.4
     turned_threshold: TurnedThreshold = 0.6
@@ -168,7 +168,7 @@ class CenterFaceSpec:
 
     kind: Literal["centerface"]
     file: FileName
-    sides: Sides = (640, 1280)
+    sides: Sides = (256, 1280)
     threshold: Fraction = 0.5
     nms: Fraction = 0.3
     turned_threshold: TurnedThreshold = 0.6

@@ -1,4 +1,4 @@
-"""Photos stored sideways or upside down: a detector that found no face in one looks again, turned."""
+"""Photos stored sideways or upside down: where no face stands upright, a detector looks again, turned."""
 
 import math
 from collections.abc import Sequence
@@ -17,11 +17,20 @@ QUARTER_TURNS = {
 }
 """Anticlockwise. OpenCV turns a photo of 16 megapixels six times as fast as numpy."""
 
+UPRIGHT = math.cos(math.radians(45))
+"""Cosine of a face's turn up to which it stands more upright than on its side."""
+
+CLEAR = 0.65
+"""Score of a face that settles how a photo stands. Of 100 photos of LFW none stayed below it, and 87
+of them on their head: SCRFD takes such faces for weak upright ones, the eyes where the mouth is."""
+
 
 class Turning:
     """Any detector, asked again with the photo turned by 90, 180 and 270 degrees.
 
-    Only photos without a face are turned; all others take no longer than without this class.
+    A photo is turned if no clear face stands upright in it: faces that lie on their side or on
+    their head are found too, with landmarks in the wrong places. All others take no longer than
+    without this class.
     """
 
     def __init__(self, detector: Detector, threshold: float) -> None:
@@ -41,27 +50,38 @@ class Turning:
         that comes first lies to the right.
         """
         found = self._detector.detect(images)
-        return [faces or self._turned(image) for image, faces in zip(images, found, strict=True)]
+        return [
+            faces if any(_settles(face) for face in faces) else self._turned(image, faces)
+            for image, faces in zip(images, found, strict=True)
+        ]
 
-    def _turned(self, image: Pixels) -> list[DetectedFace]:
+    def _turned(self, image: Pixels, faces_as_it_is: list[DetectedFace]) -> list[DetectedFace]:
         """Return the faces of the turn whose best one stands upright.
 
         The first turn that shows any is often a wrong one: faces that lie on their side are found
         too, with landmarks in the wrong places and now and then with the best score.
         """
-        most = 0.0
-        chosen: list[DetectedFace] = []
+        most = max(map(_rightness, faces_as_it_is[:1]), default=0.0)
+        chosen = faces_as_it_is
         for turns, code in QUARTER_TURNS.items():
             turned = np.asarray(cv2.rotate(image, code), dtype=np.uint8)
             (faces,) = self._detector.detect([turned])
             if not faces or faces[0].score < self._threshold:
                 continue
-            rightness = faces[0].score * _uprightness(faces[0].landmarks)
+            rightness = _rightness(faces[0])
             if rightness > most:
                 height, width = image.shape[:2]
                 most = rightness
                 chosen = [_turned_back(face, width, height, turns) for face in faces]
         return chosen
+
+
+def _settles(face: DetectedFace) -> bool:
+    return face.score >= CLEAR and _uprightness(face.landmarks) > UPRIGHT
+
+
+def _rightness(face: DetectedFace) -> float:
+    return face.score * _uprightness(face.landmarks)
 
 
 def _uprightness(landmarks: Landmarks) -> float:

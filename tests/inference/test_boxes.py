@@ -18,13 +18,26 @@ def candidates(*found: tuple[tuple[float, float, float, float], float]) -> Candi
 
 
 @pytest.mark.parametrize(
-    ("longest", "expected"),
-    [(1, [320]), (320, [320]), (321, [320, 640]), (640, [320, 640]), (9000, [320, 640])],
+    ("enough", "expected"),
+    [(1, [32]), (128, [128]), (129, [128, 160]), (320, [128, 320]), (9000, [128, 640])],
 )
-def test_no_pass_enlarges_what_a_coarser_one_showed_whole(
-    longest: int, expected: list[int]
-) -> None:
-    assert boxes.passes((320, 640), longest) == expected
+def test_the_finest_pass_is_no_finer_than_is_of_use(enough: int, expected: list[int]) -> None:
+    assert boxes.passes((128, 640), enough) == expected
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"), [(32, 128), (128, 128), (160, 320), (352, 640), (640, 640), (960, 960)]
+)
+def test_few_squares_take_inputs_of_every_side(side: int, expected: int) -> None:
+    assert boxes.square((128, 640), side) == expected
+
+
+def test_inputs_of_one_shape_go_together_and_no_more_than_are_taken() -> None:
+    small, large = (128, 128, 3), (640, 640, 3)
+
+    groups = boxes.together([small, large, small, small, large, small], 2)
+
+    assert groups == [[0, 2], [1, 4], [3, 5]]
 
 
 def test_of_overlapping_boxes_the_best_stays() -> None:

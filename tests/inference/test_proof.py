@@ -265,7 +265,7 @@ def test_a_proven_accelerator_is_used_with_buffers_and_fixed_shapes(
         each for each in (models.detector, models.detector._detector) if hasattr(each, "_network")
     )
     shapes = set(inner._network._buffers)
-    assert shapes == {(1, 3, 640, 640)}
+    assert shapes == {(1, 3, 256, 256)}
     assert models.embedder._batches == (1, 8, 16, 32, 64)
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from core.errors import ModelError
 from core.faces import Pixels
+from core.inference import boxes
+from core.inference.graphs import batched_scrfd
 from core.inference.packs import ScrfdSpec
 from core.inference.scrfd import Scrfd
 from core.inference.session import open_session
@@ -51,6 +53,11 @@ PEER_LANDMARKS = {
 }  # fmt: skip
 
 
+def square(image: Pixels) -> Pixels:
+    """Fill a photo up to what the reference fills its input up to."""
+    return boxes.padded(image, *(max(image.shape[:2]),) * 2)
+
+
 def load(weights: Path, name: str) -> Scrfd:
     session = open_session((weights / name).read_bytes(), Device.CPU, 2, shapes_lie=True)
     return Scrfd(session, ScrfdSpec("scrfd", name))
@@ -65,7 +72,7 @@ def detector(weights: Path) -> Scrfd:
 def test_boxes_and_landmarks_are_those_of_the_reference(
     weights: Path, photo: Photo, name: str
 ) -> None:
-    faces = load(weights, name).detect_at(photo("scenes/insightface_t1.jpg"), [640])
+    faces = load(weights, name).detect_at(square(photo("scenes/insightface_t1.jpg")), [640])
 
     assert np.array([face.box for face in faces]) == pytest.approx(
         np.array(PEER_BOXES[name]), abs=0.01
@@ -78,7 +85,7 @@ def test_six_people_are_found_best_first(detector: Scrfd, photo: Photo) -> None:
 
     scores = [face.score for face in faces]
     assert scores == sorted(scores, reverse=True)
-    assert scores == pytest.approx([0.879, 0.873, 0.872, 0.865, 0.859, 0.823], abs=1e-3)
+    assert scores == pytest.approx([0.879, 0.873, 0.872, 0.865, 0.859, 0.823], abs=2e-3)
 
 
 def test_each_photo_gets_its_own_faces(detector: Scrfd, photo: Photo) -> None:
@@ -105,14 +112,28 @@ def test_a_face_that_fills_the_photo_is_found(detector: Scrfd, photo: Photo) -> 
     assert faces[0].area > closeup.shape[0] * closeup.shape[1] / 2
 
 
-def test_small_photos_are_not_enlarged(detector: Scrfd, photo: Photo) -> None:
-    small = cv2.resize(photo("scenes/insightface_t1.jpg"), (320, 222), interpolation=cv2.INTER_AREA)
+def test_small_photos_are_enlarged_a_little(detector: Scrfd, photo: Photo) -> None:
+    small = cv2.resize(photo("scenes/insightface_t1.jpg"), (250, 173), interpolation=cv2.INTER_AREA)
 
     (faces,) = detector.detect([small])
 
-    expected = detector.detect_at(small, [320])
+    expected = detector.detect_at(small, [128, 320])
     assert [face.box for face in faces] == [face.box for face in expected]
     assert len(faces) >= 5
+
+
+def test_what_a_fitted_input_leaves_out_holds_no_face(detector: Scrfd, photo: Photo) -> None:
+    names = ["insightface_t1", "compreface_012_4", "office4", "deepface_couple"]
+    for name in names:
+        image = photo(f"scenes/{name}.jpg")
+
+        fitted = detector.detect_at(image, [640])
+
+        whole = detector.detect_at(square(image), [640])
+        assert len(fitted) == len(whole)
+        for one in fitted:
+            best = min(np.abs(one.landmarks - other.landmarks).max() for other in whole)
+            assert best < 0.06 * one.shorter_side
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 4000), (4000, 3), (1, 700), (31, 33), (640, 640)])
@@ -122,6 +143,52 @@ def test_every_size_is_taken(detector: Scrfd, shape: tuple[int, int]) -> None:
 
 def test_no_photos_are_no_faces(detector: Scrfd) -> None:
     assert detector.detect([]) == []
+
+
+@pytest.mark.parametrize("name", PEER_BOXES)
+def test_photos_of_a_batch_get_what_they_get_alone(weights: Path, photo: Photo, name: str) -> None:
+    alone = load(weights, name)
+    graph = batched_scrfd((weights / name).read_bytes())
+    session = open_session(graph, Device.CPU, 2, shapes_lie=True)
+    batched = Scrfd(session, ScrfdSpec("scrfd", name))
+    portraits = [
+        photo(f"lfw/{person}/{person}_0001.jpg")
+        for person in (
+            "Aaron_Eckhart",
+            "Abdullah_Gul",
+            "Al_Gore",
+            "Al_Pacino",
+            "Ai_Sugiyama",
+        )
+    ]
+    images = [*portraits, photo("scenes/insightface_t1.jpg"), photo("scenes/compreface_017_0.jpg")]
+
+    found = batched.detect(images)
+
+    for image, faces in zip(images, found, strict=True):
+        (expected,) = alone.detect([image])
+        assert [face.box for face in faces] == [face.box for face in expected]
+        assert [face.score for face in faces] == [face.score for face in expected]
+        assert all((a.landmarks == b.landmarks).all() for a, b in zip(faces, expected, strict=True))
+    assert [len(faces) for faces in found][-2:] == [6, 0]
+
+
+def test_a_batch_is_what_really_runs(weights: Path) -> None:
+    session = open_session(
+        batched_scrfd((weights / "det_500m.onnx").read_bytes()), Device.CPU, 1, shapes_lie=True
+    )
+
+    outputs = session.run(None, {"input.1": np.zeros((3, 3, 64, 32), np.float32)})
+
+    assert [output.shape for output in outputs] == [
+        (3, anchors, numbers) for numbers in (1, 4, 10) for anchors in (64, 16, 4)
+    ]
+
+
+def test_a_graph_whose_heads_are_unknown_stays_as_it_is(weights: Path) -> None:
+    data = (weights / "mobilefacenet_ms1m_512.onnx").read_bytes()
+
+    assert batched_scrfd(data) == data
 
 
 def test_names_and_order_of_the_outputs_do_not_matter(

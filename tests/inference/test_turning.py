@@ -1,6 +1,6 @@
 """Photos that were stored turned give the faces, boxes and embeddings of the upright ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -84,8 +84,8 @@ def test_boxes_and_landmarks_are_those_of_the_photo_as_stored(
     assert face.score == pytest.approx(200 / 255)
 
 
-def test_a_photo_with_a_face_is_looked_at_once(spots: Spots) -> None:
-    ((face,),) = Turning(spots, 0.6).detect([picture((5, 4, 10))])
+def test_a_photo_with_a_clear_face_is_looked_at_once(spots: Spots) -> None:
+    ((face,),) = Turning(spots, 0.6).detect([picture((5, 4, 170))])
 
     assert face.box == (5, 4, 7, 5)
     assert spots.shapes == [(6, 9, 3)]
@@ -130,13 +130,55 @@ def test_the_turn_is_taken_whose_best_face_is_good_and_upright(
 ) -> None:
     looks = iter([[], *map(standing, scores, rolls)])
 
-    class Scripted:
-        def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
-            return [next(looks) for _ in images]
-
-    ((face,),) = Turning(Scripted(), 0.6).detect([np.zeros((6, 9, 3), np.uint8)])
+    ((face,),) = Turning(Scripted(looks), 0.6).detect([np.zeros((6, 9, 3), np.uint8)])
 
     assert face.score == right
+
+
+def test_a_photo_whose_faces_all_lie_is_turned() -> None:
+    looks = iter([standing(0.9, 80), [], [], standing(0.7, 3)])
+
+    ((face,),) = Turning(Scripted(looks), 0.6).detect([np.zeros((6, 9, 3), np.uint8)])
+
+    assert face.score == 0.7
+
+
+def test_faces_that_lie_stay_where_no_turn_shows_better_ones() -> None:
+    looks = iter([standing(0.9, 80), [], standing(0.55, 0), standing(0.9, 90)])
+
+    ((face,),) = Turning(Scripted(looks), 0.6).detect([np.zeros((6, 9, 3), np.uint8)])
+
+    assert face.score == 0.9
+    assert face.box == (0, 0, 1, 1)
+
+
+def test_one_who_lies_among_others_turns_nobody() -> None:
+    looks = iter([[*standing(0.9, 80), *standing(0.7, 10)]])
+
+    (faces,) = Turning(Scripted(looks), 0.6).detect([np.zeros((6, 9, 3), np.uint8)])
+
+    assert [face.score for face in faces] == [0.9, 0.7]
+
+
+@pytest.mark.parametrize(("turned_score", "taken"), [(0.8, 0.8), (0.58, 0.55)])
+def test_a_weak_face_that_looks_upright_stays_only_if_no_turn_is_better(
+    turned_score: float, taken: float
+) -> None:
+    looks = iter([standing(0.55, 0), [], standing(turned_score, 0), []])
+
+    ((face,),) = Turning(Scripted(looks), 0.6).detect([np.zeros((6, 9, 3), np.uint8)])
+
+    assert face.score == taken
+
+
+class Scripted:
+    """Finds what it is told to, look by look."""
+
+    def __init__(self, looks: Iterator[list[DetectedFace]]) -> None:
+        self._looks = looks
+
+    def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+        return [next(self._looks) for _ in images]
 
 
 def standing(score: float, roll: float) -> list[DetectedFace]:
