@@ -16,6 +16,7 @@ from core.inference.graphs import MOST_AT_ONCE, batched_scrfd, honest_recogniser
 from core.inference.install import load_graph
 from core.inference.packs import CenterFaceSpec, DetectorSpec, Pack, RecogniserSpec
 from core.inference.prelu import fast_on_cpu
+from core.inference.proof import Proof
 from core.inference.reference import Networks, Reference
 from core.inference.scrfd import Scrfd
 from core.inference.session import open_session
@@ -78,7 +79,7 @@ def _load(pack: Pack, settings: Settings, device: Device) -> FaceModels:
         if kept is None:
             log.info("The pack %s has no reference yet; this machine's CPU makes it.", pack.name)
             kept = keep_reference(pack, settings)
-        proven = proof.prove(pack, networks, device, kept)
+        proven = _prove(pack, settings, networks, device, kept)
     ran = f", {proven.kernels} kernels ran there" if proven.kernels else ""
     log.info("pack %s is proven on %s: least cosine %.6f%s", pack.name, device, proven.cosine, ran)
     return FaceModels(
@@ -88,6 +89,18 @@ def _load(pack: Pack, settings: Settings, device: Device) -> FaceModels:
         min_face=pack.recogniser.min_face,
         finest=max(pack.detector.sides),
     )
+
+
+def _prove(
+    pack: Pack, settings: Settings, networks: Networks, device: Device, kept: Reference
+) -> Proof:
+    """Prove; where an accelerator differs, ask the CPU first whether the reference is still true."""
+    try:
+        return proof.prove(pack, networks, device, kept)
+    except DeviceUnavailable as refused:
+        if device is not Device.CPU and "cosine" in refused.details:
+            proof.prove(pack, _networks(pack, settings, Device.CPU), Device.CPU, kept)
+        raise
 
 
 def _networks(
@@ -140,7 +153,8 @@ def _crop_shapes(spec: RecogniserSpec) -> tuple[Shape, Shape, Shape]:
 
 
 def _photo_shapes(spec: DetectorSpec) -> tuple[Shape, Shape, Shape]:
-    side, most = spec.sides[-1], MOST_AT_ONCE if spec.kind == "scrfd" else 1
+    side = max(spec.sides[-1], reference.SIDE)  # the proof is a run, too
+    most = MOST_AT_ONCE if spec.kind == "scrfd" else 1
     return (1, 3, boxes.STRIDE, boxes.STRIDE), (1, 3, side, side), (most, 3, side, side)
 
 

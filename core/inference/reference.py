@@ -6,7 +6,6 @@ Whoever loads the pack later, on this device or another, must get the same.
 import logging
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +134,7 @@ def read(pack: Pack, models_dir: Path) -> Reference | None:
             )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # noqa: BLE001 - numpy, zipfile and zlib each have their own
         log.warning("The reference of the pack %s cannot be read (%s).", pack.name, error)
         return None
 
@@ -144,15 +143,15 @@ def keep(pack: Pack, models_dir: Path, reference: Reference) -> None:
     """Write it beside the weights. A folder that cannot be written costs only the time to make it."""
     folder = models_dir / pack.name
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".npz", delete=False) as file:
-            _write(file.name, pack, reference)
-        os.chmod(file.name, 0o644)  # a temporary file is its maker's alone
-        os.replace(file.name, folder / FILE)
+        with tempfile.TemporaryDirectory(prefix=".reference-", dir=folder) as work:
+            whole = Path(work) / FILE
+            _write(whole, pack, reference)
+            os.replace(whole, folder / FILE)
     except OSError as error:
         log.warning("The reference of the pack %s cannot be kept: %s.", pack.name, error.strerror)
 
 
-def _write(path: str, pack: Pack, reference: Reference) -> None:
+def _write(path: Path, pack: Pack, reference: Reference) -> None:
     np.savez_compressed(
         path,
         *reference.maps,

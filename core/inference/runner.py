@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from core.errors import DeviceUnavailable
 from core.inference.accelerators import PROVIDERS
 from core.settings import Device
 
@@ -58,7 +59,21 @@ class Runner:
         self._lock = threading.Lock()
 
     def run(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return all outputs, in the order of the graph, as arrays of the caller's own."""
+        """Return all outputs, in the order of the graph, as arrays of the caller's own.
+
+        Raises:
+            DeviceUnavailable: The GPU failed: its shapes are fixed, so that no photo is to blame.
+        """
+        try:
+            return self._run(blob)
+        except Exception as error:  # ONNX Runtime's exceptions share no base class but Exception
+            if self.device is Device.CPU:
+                raise
+            raise DeviceUnavailable(
+                f"The device {self.device} failed in a run: {error}.", device=str(self.device)
+            ) from error
+
+    def _run(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         if not self._bound:
             plain: list[NDArray[np.float32]] = self._session.run(None, {self._input: blob})
             return plain

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from uuid import uuid4
 
 import onnxruntime as ort
 
@@ -55,7 +56,8 @@ def open_session(
     placement = placement or Placement()
     if placement.profile is not None:
         options.enable_profiling = True
-        options.profile_file_prefix = str(placement.profile / "kernels")
+        # ONNX Runtime adds the time: two sessions of one moment would write one file.
+        options.profile_file_prefix = str(placement.profile / uuid4().hex)
     if device is Device.CPU:
         return _start(model, device, options, [(CPU, {})])
     return _start_on_gpu(model, device, options, placement, shapes)

@@ -214,7 +214,7 @@ def test_engines_are_built_once_for_each_network_and_precision(
     assert first.items() < engines().items()
 
 
-def test_a_pack_whose_cpu_gave_something_else_is_refused(
+def test_a_reference_that_is_not_this_machines_is_not_blamed_on_the_gpu(
     pack: Pack, settings: Settings, tmp_path: Path
 ) -> None:
     shutil.copytree(settings.models_dir / pack.name, tmp_path / pack.name)
@@ -223,8 +223,30 @@ def test_a_pack_whose_cpu_gave_something_else_is_refused(
     assert kept is not None
     reference.keep(pack, tmp_path, replace(kept, vectors=kept.vectors[::-1]))
 
-    with pytest.raises(DeviceUnavailable, match="does not give what the CPU gives"):
+    with pytest.raises(DeviceUnavailable, match="`facesearch models install open`"):
         load_models(pack, moved)
+
+
+def test_a_gpu_that_gives_something_else_than_the_cpu_is_refused(
+    pack: Pack, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = OnnxEmbedder.embed
+
+    def turned(self: OnnxEmbedder, crops: np.ndarray) -> np.ndarray:
+        found = real(self, crops)
+        return found if self._network.device is Device.CPU else found[:, ::-1]
+
+    monkeypatch.setattr(OnnxEmbedder, "embed", turned)
+
+    with pytest.raises(DeviceUnavailable, match="does not give what the CPU gives"):
+        load_models(pack, settings)
+
+
+def test_a_gpu_without_memory_is_refused(pack: Pack, models_dir: Path) -> None:
+    settings = Settings(_env_file=None, models_dir=models_dir, device=Device.CUDA, gpu_memory_mib=1)
+
+    with pytest.raises(DeviceUnavailable, match=r"does not start|failed in a run"):
+        load_models(pack, settings)
 
 
 def test_a_gpu_that_is_not_there_is_an_error(pack: Pack, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """A device that does not compute, or computes something else, is found out before the first photo."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import ClassVar
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import EngineError
 
 from core.errors import DeviceUnavailable
 from core.inference import loading, proof, reference
 from core.inference.accelerators import CPU, CUDA, TENSORRT, Gpu, Placement
+from core.inference.embedder import OnnxEmbedder
 from core.inference.packs import Manifest, Pack
 from core.inference.proof import cosine, kernels_of, prove, require_kernels
 from core.inference.reference import Networks, Reference
@@ -267,6 +270,71 @@ def test_a_proven_accelerator_is_used_with_buffers_and_fixed_shapes(
     shapes = set(inner._network._buffers)
     assert shapes == {(1, 3, 256, 256)}
     assert models.embedder._batches == (1, 8, 16, 32, 64)
+
+
+def pretend_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the profiles say that all ran on the GPU."""
+    monkeypatch.setattr(proof, "kernels_of", lambda _: {("Conv", CUDA): 1})
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_gpu_that_gives_something_else_than_the_cpu_is_refused(
+    pack: Pack, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_kernels(monkeypatch)
+    real = OnnxEmbedder.embed
+
+    def turned(self: OnnxEmbedder, crops: np.ndarray) -> np.ndarray:
+        found = real(self, crops)
+        return found if self._network.device is Device.CPU else found[:, ::-1]
+
+    monkeypatch.setattr(OnnxEmbedder, "embed", turned)
+
+    with pytest.raises(DeviceUnavailable, match="cuda does not give what the CPU gives"):
+        loading.load_models(pack, settings(open_folder, Device.CUDA))
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+@pytest.mark.parametrize("device", [Device.CUDA, Device.AUTO])
+def test_a_reference_that_is_not_this_machines_is_not_blamed_on_the_gpu(
+    pack: Pack,
+    open_folder: Path,
+    tmp_path: Path,
+    kept: Reference,
+    monkeypatch: pytest.MonkeyPatch,
+    device: Device,
+) -> None:
+    pretend_kernels(monkeypatch)
+    shutil.copytree(open_folder, tmp_path / "open")
+    reference.keep(pack, tmp_path, replace(kept, vectors=kept.vectors[::-1]))
+
+    with pytest.raises(DeviceUnavailable, match="`facesearch models install open`"):
+        loading.load_models(pack, settings(tmp_path / "open", device))
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_gpu_that_fails_in_its_first_run_is_refused_and_auto_goes_on_with_the_cpu(
+    pack: Pack,
+    open_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("CUDA failure 2: out of memory")
+
+    monkeypatch.setattr(PretendingSession, "run_with_iobinding", fail)
+
+    with pytest.raises(DeviceUnavailable, match="failed in a run: CUDA failure 2: out of memory"):
+        loading.load_models(pack, settings(open_folder, Device.CUDA))
+    assert loading.load_models(pack, settings(open_folder, Device.AUTO)).device is Device.CPU
+    assert "out of memory. Going on with the CPU" in caplog.text
+
+
+def test_the_picture_of_the_proof_fits_the_shapes_that_tensorrt_builds_for(pack: Pack) -> None:
+    small = replace(pack.detector, sides=(128,))
+
+    assert loading._photo_shapes(small)[-1] == (1, 3, reference.SIDE, reference.SIDE)
+    assert loading._photo_shapes(pack.detector)[-1] == (1, 3, 1280, 1280)
 
 
 @pytest.mark.usefixtures("pretended_gpu")

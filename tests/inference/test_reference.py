@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from core.errors import DeviceUnavailable
 from core.inference import loading, reference
 from core.inference.packs import Manifest, Pack
-from core.inference.reference import FILE, MOST_FACES, SIDE, Networks
+from core.inference.reference import FILE, MOST_FACES, SIDE, Networks, Reference
 from core.settings import Device, Settings
 
 
@@ -88,6 +89,24 @@ def test_what_is_kept_is_what_was_made(pack: Pack, settings: Settings) -> None:
         np.testing.assert_array_equal(mine, other)
 
 
+@pytest.mark.parametrize("place", ["packed numbers", "way of packing"])
+def test_a_byte_that_has_changed_is_found(pack: Pack, settings: Settings, place: str) -> None:
+    """numpy, zipfile and zlib each raise errors of their own."""
+    path = settings.models_dir / "open" / FILE
+    numbers = np.arange(4 * 128, dtype=np.float32).reshape(4, 128)
+    small = np.zeros((4, 2, 2, 3), np.uint8)
+    reference.keep(pack, settings.models_dir, Reference(small, numbers, small[0], (numbers,)))
+    data = bytearray(path.read_bytes())
+    if place == "packed numbers":
+        at = data.index(b"vectors.npy") + 60
+        data[at : at + 200] = b"\xff" * 200
+    else:
+        data[data.index(b"PK\x01\x02") + 10] = 99
+    path.write_bytes(data)
+
+    assert reference.read(pack, settings.models_dir) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut"])
 def test_a_damaged_file_is_made_anew(
     pack: Pack, settings: Settings, content: bytes, caplog: pytest.LogCaptureFixture
@@ -119,22 +138,40 @@ def test_a_folder_that_cannot_be_written_costs_only_a_warning(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def refuse(path: Path, *_: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reference.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(reference, "_write", refuse)
+    before = sorted((settings.models_dir / "open").iterdir())
 
     models = loading.load_models(pack, settings)
 
     assert models.device is Device.CPU
-    assert "cannot be kept: Permission denied" in caplog.text
+    assert "cannot be kept: No space left on device" in caplog.text
+    assert sorted((settings.models_dir / "open").iterdir()) == before
+
+
+def test_processes_that_write_at_once_leave_one_whole_file(pack: Pack, settings: Settings) -> None:
+    pictures = np.zeros((64, 64, 64, 3), np.uint8)
+    made = [
+        Reference(pictures, np.full((64, 128), n, np.float32), pictures[0], (pictures[0],))
+        for n in range(4)
+    ]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda each: reference.keep(pack, settings.models_dir, each), made * 3))
+        found = list(pool.map(lambda _: reference.read(pack, settings.models_dir), range(4)))
+
+    assert all(each is not None and np.ptp(each.vectors) == 0 for each in found)
+    assert list((settings.models_dir / "open").glob(".*")) == []
 
 
 def test_a_cpu_that_gives_something_else_than_before_is_refused(
     pack: Pack, settings: Settings
 ) -> None:
     made = loading.keep_reference(pack, settings)
-    turned = reference.Reference(made.crops, made.vectors[::-1], made.picture, made.maps)
+    turned = Reference(made.crops, made.vectors[::-1], made.picture, made.maps)
     reference.keep(pack, settings.models_dir, turned)
 
     with pytest.raises(DeviceUnavailable, match="`facesearch models install open`"):

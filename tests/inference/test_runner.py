@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.errors import DeviceUnavailable
 from core.inference import runner
 from core.inference.runner import Runner, device_of
 from core.inference.session import open_session
@@ -80,6 +81,15 @@ def test_a_run_that_fails_is_an_error_and_the_next_one_works(pair: tuple[Runner,
         bound.run(np.zeros((1, 3, 96, 112), np.float32))
 
     np.testing.assert_array_equal(bound.run(blob)[0], plain.run(blob)[0])
+
+
+def test_a_run_that_fails_on_a_gpu_is_the_gpus_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its shapes are fixed, and memory or a driver may be gone: that must count for no photo."""
+    bound = Runner(open_session(vit(8, blocks=1), Device.CPU, 1), bound=True)
+    monkeypatch.setattr(bound, "device", Device.CUDA)
+
+    with pytest.raises(DeviceUnavailable, match=r"device cuda failed in a run: .*(?i:dimension)"):
+        bound.run(np.zeros((1, 3, 96, 112), np.float32))
 
 
 def test_buffers_of_many_shapes_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Which device a model gets, and which it must not get silently."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -8,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from core.errors import DeviceUnavailable, ModelError
-from core.inference.accelerators import CPU, CUDA
+from core.inference.accelerators import CPU, CUDA, Placement
 from core.inference.session import open_session
 from core.settings import Device
 
@@ -66,6 +67,16 @@ def test_a_device_never_falls_back_at_the_start(model: bytes) -> None:
 def test_a_device_never_falls_back_in_a_run(model: bytes) -> None:
     """ONNX Runtime's Python part starts anew on the next provider when one fails in a run."""
     assert not open_session(model, Device.CPU, 1)._enable_fallback
+
+
+def test_two_sessions_of_one_moment_have_a_profile_each(model: bytes, tmp_path: Path) -> None:
+    placement = Placement(profile=tmp_path)
+
+    opened = [open_session(model, Device.CPU, 1, placement=placement) for _ in range(2)]
+
+    prefixes = {each.get_session_options().profile_file_prefix for each in opened}
+    assert len(prefixes) == 2
+    assert all(each.startswith(f"{tmp_path}/") for each in prefixes)
 
 
 def test_what_is_no_model_is_refused() -> None:
