@@ -49,19 +49,21 @@ def convolved_prelu(data: bytes) -> bytes:
     makers = {name: node for node in graph.node for name in node.output}
     weights = {weight.name: weight for weight in graph.initializer}
     nodes: list[onnx.NodeProto] = []
+    replaced: set[str] = set()
     for node in graph.node:
         slopes = _slopes(node, makers, weights)
         if slopes is None:
             nodes.append(node)
         else:
             nodes.extend(_convolved(node, slopes, graph))
+            replaced.add(node.input[1])
     if len(nodes) == len(graph.node):
         return data
     del graph.node[:]
     graph.node.extend(nodes)
-    # ONNX Runtime warns of each weight that no node uses.
+    # ONNX Runtime warns of each weight that no node uses. Others may be used inside of nodes.
     used = {name for node in nodes for name in node.input}
-    kept = [weight for weight in graph.initializer if weight.name in used]
+    kept = [each for each in graph.initializer if each.name in used or each.name not in replaced]
     del graph.initializer[:]
     graph.initializer.extend(kept)
     serialised: bytes = model.SerializeToString(deterministic=True)

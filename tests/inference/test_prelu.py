@@ -129,6 +129,25 @@ def test_only_processors_on_which_it_was_measured_get_it(monkeypatch: pytest.Mon
     assert here != before
 
 
+def test_a_weight_that_is_used_inside_of_a_node_stays() -> None:
+    """Exporters write a choice, such as whether to drop an axis, as two graphs in an If."""
+    model = onnx.load_model_from_string(graph(SLOPES.reshape(8, 1, 1)))
+    y = helper.make_tensor_value_info("z2", TensorProto.FLOAT, None)
+    for name, value in (("yes", np.array(True)), ("bias", np.full((8, 1, 1), 3, np.float32))):
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+    branch = helper.make_graph([helper.make_node("Add", ["z", "bias"], ["z2"])], "b", [], [y])
+    choice = helper.make_node("If", ["yes"], ["out"], then_branch=branch, else_branch=branch)
+    model.graph.node.append(choice)
+    model.graph.output[0].name = "out"
+    before = model.SerializeToString()
+    blob = np.random.default_rng(1).normal(0, 1, (2, 3, 9, 9)).astype(np.float32)
+
+    after = convolved_prelu(before)
+
+    assert "PRelu" not in kinds(after)
+    np.testing.assert_allclose(run(after, blob), run(before, blob), rtol=1e-5, atol=1e-5)
+
+
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(ModelError, match="not an ONNX model"):
         convolved_prelu(b"\xff" * 40)
