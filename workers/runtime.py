@@ -20,6 +20,7 @@ from core import search
 from core.db.pool import connect
 from core.errors import FaceSearchError
 from core.indexing import LONGEST_BATCH_LEASES
+from core.memory import share_heaps
 from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services
 from core.settings import Settings
@@ -113,6 +114,7 @@ def current() -> Runtime:
 def start(sender: str, instance: Any, **_: Any) -> None:
     """Set this process up before it takes the first message."""
     global _runtime  # noqa: PLW0603  one worker is one process
+    share_heaps()
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     if not issubclass(instance.pool_cls, TaskPool) or instance.concurrency < LEAST_THREADS:
@@ -122,6 +124,9 @@ def start(sender: str, instance: Any, **_: Any) -> None:
         _runtime.load()
     except FaceSearchError as error:
         _refuse(str(error))
+    except Exception as error:
+        logger.exception("this worker cannot be set up")
+        _refuse(f"This worker cannot be set up: {error}")
 
 
 def _refuse(sentence: str) -> None:

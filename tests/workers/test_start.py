@@ -36,6 +36,19 @@ def last_words(services: Services) -> Iterator[Callable[[Settings], str]]:
         worker.stop()
 
 
+def own_models(settings: Settings, folder: Path) -> tuple[Settings, Path]:
+    """Copy the open pack into a models folder of the test's own; returns its recogniser, too."""
+    pack = load_manifest(settings).pack("open")
+    try:
+        installed = show(pack, settings.models_dir).folder
+    except PackNotInstalled as error:
+        pytest.skip(str(error))
+    copy = folder / "models" / "open"
+    shutil.copytree(installed, copy)
+    moved = settings.model_copy(update={"models_dir": folder / "models"})
+    return moved, copy / pack.recogniser.graph
+
+
 @pytest.mark.skipif(CUDA in ort.get_available_providers(), reason="this ONNX Runtime has CUDA")
 def test_a_worker_without_the_device_that_it_was_told_ends_and_says_so(
     settings: Settings, last_words: Callable[[Settings], str]
@@ -46,16 +59,25 @@ def test_a_worker_without_the_device_that_it_was_told_ends_and_says_so(
     assert "The device cuda was asked for, and this ONNX Runtime has no CUDAExecution" in said
 
 
+def test_a_worker_that_cannot_read_its_weights_ends_and_names_them(
+    settings: Settings, last_words: Callable[[Settings], str], tmp_path: Path
+) -> None:
+    settings, graph = own_models(settings, tmp_path)
+    graph.unlink()
+    graph.mkdir()  # to root, no permission is missing
+
+    said = last_words(settings)
+
+    assert "CRITICAL" in said
+    assert "This worker cannot be set up" in said
+    assert graph.name in said
+
+
 def test_a_worker_whose_networks_give_something_else_than_before_ends_with_the_cosine(
     settings: Settings, last_words: Callable[[Settings], str], tmp_path: Path
 ) -> None:
+    settings, _ = own_models(settings, tmp_path)
     pack = load_manifest(settings).pack("open")
-    try:
-        folder = show(pack, settings.models_dir).folder
-    except PackNotInstalled as error:
-        pytest.skip(str(error))
-    shutil.copytree(folder, tmp_path / "models" / "open")
-    settings = settings.model_copy(update={"models_dir": tmp_path / "models"})
     kept = keep_reference(pack, settings)
     others = reference.Reference(kept.crops, kept.vectors[::-1], kept.picture, kept.maps)
     reference.keep(pack, settings.models_dir, others)
