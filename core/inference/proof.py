@@ -20,8 +20,10 @@ from core.errors import DeviceUnavailable
 from core.inference import reference as references
 from core.inference.accelerators import PROVIDERS
 from core.inference.embedder import BATCHES
+from core.inference.graphs import BATCH, MOST_AT_ONCE
 from core.inference.packs import Pack
 from core.inference.reference import Networks, Reference
+from core.inference.runner import Runner
 from core.settings import Device
 
 LEAST_COSINE: Final = 0.999
@@ -58,8 +60,7 @@ def prove(pack: Pack, networks: Networks, device: Device, reference: Reference) 
         DeviceUnavailable: Something ran elsewhere, or gave something else; the message says what.
     """
     vectors = _embedding_cosine(networks, reference, device)
-    seen = references.maps(pack, networks.detector_session, reference.picture)
-    maps = min(cosine(*pair) for pair in zip(seen, reference.maps, strict=True))
+    maps = _map_cosine(pack, networks.detector_session, reference)
     kernels = 0
     if device is not Device.CPU:
         for session in (networks.detector_session, networks.recogniser_session):
@@ -105,12 +106,25 @@ def require_kernels(kernels: Kernels, device: Device) -> int:
 
 
 def cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return the cosine of two arrays, as flat vectors; -1 where a number is not finite."""
+    """Return the cosine of two arrays, as flat vectors; -1 where a number is missing or not finite."""
     a, b = one.ravel().astype(np.float64), other.ravel().astype(np.float64)
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
         return -1.0
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / lengths if lengths else float(np.array_equal(a, b))
+
+
+def _map_cosine(pack: Pack, session: ort.InferenceSession, reference: Reference) -> float:
+    """Return the least cosine; where photos go together, of the first and last of a full run too."""
+    runner = Runner(session)
+    alone = references.blob(pack, reference.picture)
+    seen = [runner.run(alone)]
+    if session.get_inputs()[0].shape[0] == BATCH:
+        full = np.zeros((MOST_AT_ONCE, *alone.shape[1:]), np.float32)
+        full[[0, -1]] = alone
+        together = runner.run(full)
+        seen += [[each[place] for each in together] for place in (0, -1)]
+    return min(cosine(*pair) for maps in seen for pair in zip(maps, reference.maps, strict=True))
 
 
 def _embedding_cosine(networks: Networks, reference: Reference, device: Device) -> float:

@@ -85,10 +85,15 @@ def make(pack: Pack, networks: Networks, photos: Iterable[Path]) -> Reference:
 
 def maps(pack: Pack, session: ort.InferenceSession, picture: Pixels) -> list[NDArray[np.float32]]:
     """Return all that the detector's network says of a picture."""
-    blob = picture.transpose(2, 0, 1)[None].astype(np.float32)
+    return Runner(session).run(blob(pack, picture))
+
+
+def blob(pack: Pack, picture: Pixels) -> NDArray[np.float32]:
+    """Return a picture as the detector's network takes it, ``(1, 3, 320, 320)``."""
+    made = picture.transpose(2, 0, 1)[None].astype(np.float32)
     if pack.detector.kind == "scrfd":
-        blob = (blob - np.float32(127.5)) / np.float32(128)
-    return Runner(session).run(blob)
+        return (made - np.float32(127.5)) / np.float32(128)
+    return made
 
 
 def _faces(networks: Networks, photos: Iterable[Path]) -> tuple[NDArray[np.uint8], Pixels]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import EngineError
@@ -15,6 +16,7 @@ from core.errors import DeviceUnavailable
 from core.inference import loading, proof, reference
 from core.inference.accelerators import CPU, CUDA, TENSORRT, Gpu, Placement
 from core.inference.embedder import OnnxEmbedder
+from core.inference.graphs import BATCH, batched_scrfd
 from core.inference.packs import Manifest, Pack
 from core.inference.proof import cosine, kernels_of, prove, require_kernels
 from core.inference.reference import Networks, Reference
@@ -173,11 +175,35 @@ def test_an_accelerator_is_tried_with_every_batch_that_it_will_run(
     assert proven.cosine > 0.99999
 
 
+@pytest.mark.shared_data
+def test_photos_that_go_together_are_tried_together(
+    test_manifest: Manifest, weights: Path, networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two graphs that say they keep photos apart: one of our own, and one that mixes them."""
+    pack = test_manifest.pack("test_scrfd")
+    data = (weights / "det_500m.onnx").read_bytes()
+    lying = onnx.load_model_from_string(data)
+    lying.graph.input[0].type.tensor_type.shape.dim[0].dim_param = BATCH
+    alone, patched, mixing = (
+        replace(networks, detector_session=open_session(each, Device.CPU, 1, shapes_lie=True))
+        for each in (data, batched_scrfd(data), lying.SerializeToString())
+    )
+    # The recogniser is that of another pack, and what it gives is part of the reference.
+    kept = reference.make(pack, alone, [])
+    monkeypatch.setattr(proof, "kernels_of", lambda _: {("Conv", CUDA): 1})
+    monkeypatch.setattr(proof, "BATCHES", (1,))
+
+    assert prove(pack, patched, Device.CUDA, kept).cosine > 0.99999
+    with pytest.raises(DeviceUnavailable, match="detector's view of a picture is"):
+        prove(pack, mixing, Device.CUDA, kept)
+
+
 def test_the_cosine_of_nothing_with_nothing_is_one() -> None:
     nothing = np.zeros(3, np.float32)
 
     assert cosine(nothing, nothing) == 1
     assert cosine(nothing, nothing + 1) == 0
+    assert cosine(nothing, nothing[:2]) == -1
 
 
 # --- the whole way, with sessions that pretend --------------------------------------------------
