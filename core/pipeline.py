@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
 from threading import BoundedSemaphore
@@ -25,6 +25,7 @@ from core import quality
 from core.alignment import Similarity, similarity, warp
 from core.errors import BadEmbedding, BadImage
 from core.faces import AnalysedFace, DetectedFace, Pixels, Quality, unit_embedding
+from core.gathering import Gathering
 from core.images import (
     PREVIEW,
     Copies,
@@ -122,13 +123,16 @@ class Pipeline:
         max_faces: int,
         decode_threads: int,
         detectors: int = 1,
+        detected_together: int = 1,
     ) -> None:
         """Take loaded models.
 
         Args:
             max_faces: Faces kept of one photo, largest first.
             decode_threads: Photos decoded while others are detected, over all callers.
-            detectors: Photos in the detector at the same time, over all callers.
+            detectors: Runs of the detector at the same time, over all callers.
+            detected_together: Most photos of a batch in one of them; more than one pays on an
+                accelerator only.
         """
         self.models = models
         self.places = _places(models, decode_threads, detectors)
@@ -136,8 +140,10 @@ class Pipeline:
         #: Pixels of a photo's longer side that detector and preview make use of; None: all.
         self.enough = None if models.finest is None else max(models.finest, PREVIEW)
         self._max_faces = max_faces
-        self._detector = BoundedSemaphore(detectors)
-        self._photos = ThreadPoolExecutor(decode_threads + detectors, thread_name_prefix="photo")
+        self._detectors = BoundedSemaphore(detectors)
+        self._together = detected_together
+        held = decode_threads + detectors * detected_together
+        self._photos = ThreadPoolExecutor(held, thread_name_prefix="photo")
 
     def analyse(
         self, photos: Sequence[bytes], *, copies: Copies = Copies.NONE
@@ -145,8 +151,8 @@ class Pipeline:
         """Analyse photos; one result for each, in their order.
 
         A photo that cannot be used gives its reason and does not disturb the others. At any time
-        at most *decode_threads* and *detectors* photos are held as pixels, those of all callers
-        together; the photos of an earlier call go first. A single photo, which somebody may wait
+        at most *decode_threads* photos and those in the detector are held as pixels, over all
+        callers; the photos of an earlier call go first. A single photo, which somebody may wait
         for, goes at once in the thread of its caller.
 
         Args:
@@ -157,9 +163,11 @@ class Pipeline:
         """
         now = perf_counter()
         if len(photos) == 1:
-            return self._embed([self._find(photos[0], copies, now, nullcontext())])
+            detections = Gathering(self.models.detector, nullcontext(), 1)
+            return self._embed([self._find(photos[0], copies, now, detections)])
+        detections = Gathering(self.models.detector, self._detectors, self._together)
         waiting = [
-            self._photos.submit(self._find, photo, copies, now, self._detector) for photo in photos
+            self._photos.submit(self._find, photo, copies, now, detections) for photo in photos
         ]
         try:
             return self._embed(future.result() for future in waiting)
@@ -178,39 +186,25 @@ class Pipeline:
         return [recogniser.finished(each) for each in found]
 
     def _find(
-        self,
-        data: bytes,
-        copies: Copies,
-        handed_in: float,
-        detector: AbstractContextManager[object],
+        self, data: bytes, copies: Copies, handed_in: float, detections: Gathering
     ) -> _FoundPhoto | BadImage:
-        """Take one photo from its bytes to the crops of its faces.
-
-        Args:
-            detector: Held while the detector runs.
-        """
+        """Take one photo from its bytes to the crops of its faces."""
         try:
-            return self._found(data, copies, handed_in, detector)
+            return self._found(data, copies, handed_in, detections)
         except BadImage as error:
             return error
 
     def _found(
-        self,
-        data: bytes,
-        copies: Copies,
-        handed_in: float,
-        detector: AbstractContextManager[object],
+        self, data: bytes, copies: Copies, handed_in: float, detections: Gathering
     ) -> _FoundPhoto:
         begin = perf_counter()
         photo = decode(data, self._limits, enough=self.enough)
         decoded = perf_counter()
         thumbnail, large = small_copies(photo.pixels, copies)
         copied = perf_counter()
-        with detector:
-            detecting = perf_counter()
-            (faces,) = self.models.detector.detect([photo.pixels])
-        detected = perf_counter()
-        aligned, skipped = self._align_all(data, photo, faces)
+        detected = detections.detect(photo.pixels)
+        aligning = perf_counter()
+        aligned, skipped = self._align_all(data, photo, detected.faces)
         end = perf_counter()
         return _FoundPhoto(
             header=photo.header,
@@ -220,12 +214,12 @@ class Pipeline:
             preview=large,
             timings=Timings(
                 decode=decoded - begin,
-                detect=detected - detecting,
-                align=end - detected,
+                detect=detected.seconds,
+                align=end - aligning,
                 embed=0.0,
                 copies=copied - decoded,
                 decode_wait=begin - handed_in,
-                detect_wait=detecting - copied,
+                detect_wait=detected.began - copied,
             ),
             at=end,
         )

@@ -19,7 +19,10 @@ MOST_DECODERS = 8
 moment (four bytes a pixel in Pillow, and the array made from them)."""
 
 DETECTORS_OF_A_GPU = 2
-"""While one photo's boxes are read out on the CPU, the next one is computed."""
+"""While the boxes of some photos are read out on the CPU, the next ones are computed."""
+
+DETECTED_TOGETHER_ON_A_GPU = 8
+"""Photos of a batch that may go into the detector in one call. On a CPU that gains nothing."""
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +100,7 @@ class Pipelines(Mapping[str, Pipeline]):
             max_faces=self._settings.max_faces_per_photo,
             decode_threads=cores,
             detectors=cores if models.device is Device.CPU else DETECTORS_OF_A_GPU,
+            detected_together=1 if models.device is Device.CPU else DETECTED_TOGETHER_ON_A_GPU,
         )
 
     def _served(self) -> list[str]:

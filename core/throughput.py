@@ -112,7 +112,7 @@ class Throughput:
     @property
     def growth(self) -> float:
         """How much more memory was held at most than after a fifth of the photos; 0.05 is 5 %."""
-        settled = self.marks[len(self.marks) // 5 :]
+        settled = self.marks[max(0, len(self.marks) // 5 - 1) :]
         return max(mark.rss for mark in settled) / settled[0].rss - 1
 
 

@@ -71,10 +71,16 @@ def pipeline(
     max_faces: int = 500,
     threads: int = 2,
     detectors: int = 1,
+    together: int = 1,
 ) -> Pipeline:
     models = FaceModels(detector or Mosaic(), embedder or MeanColour(), Device.CPU)  # type: ignore[arg-type]
     return Pipeline(
-        models, LIMITS, max_faces=max_faces, decode_threads=threads, detectors=detectors
+        models,
+        LIMITS,
+        max_faces=max_faces,
+        decode_threads=threads,
+        detectors=detectors,
+        detected_together=together,
     )
 
 
@@ -160,6 +166,45 @@ def test_as_many_photos_are_detected_at_once_as_there_are_detectors() -> None:
     pipeline(Counting(), threads=4, detectors=3).analyse([mosaic((9, 9, 9))] * 12)
 
     assert most == [3]
+
+
+def test_photos_that_wait_for_the_detector_go_into_it_together() -> None:
+    sizes: list[int] = []
+
+    class Slow(Mosaic):
+        def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+            sizes.append(len(images))
+            threading.Event().wait(0.05)  # the others come meanwhile
+            return super().detect(images)
+
+    colours = [(10 * n, 9, 9) for n in range(1, 13)]
+    running = pipeline(Slow(), threads=4, detectors=1, together=4)
+
+    results = [analysed(each) for each in running.analyse([mosaic(each) for each in colours])]
+
+    assert [round(each.faces[0].face.score * 255) for each in results] == [c[0] for c in colours]
+    assert sum(sizes) == 12
+    assert 1 < max(sizes) <= 4
+    assert sum(each.timings.detect for each in results) == pytest.approx(0.05 * len(sizes), rel=0.5)
+
+
+def test_what_breaks_photos_in_the_detector_together_breaks_their_batch_alone() -> None:
+    class CannotStand(Mosaic):
+        def detect(self, images: Sequence[Pixels]) -> list[list[DetectedFace]]:
+            threading.Event().wait(0.02)
+            if any(image[0, 0, 1] == 66 for image in images):
+                raise RuntimeError("out of device memory")
+            return super().detect(images)
+
+    shared = pipeline(CannotStand(), threads=4, detectors=2, together=4)
+    good, bad = [mosaic((9, 9, 9))] * 10, [*[mosaic((9, 9, 9))] * 9, mosaic((9, 66, 9))]
+
+    with ThreadPoolExecutor(2) as threads:
+        broken, whole = threads.submit(shared.analyse, bad), threads.submit(shared.analyse, good)
+        with pytest.raises(RuntimeError, match="out of device memory"):
+            broken.result()
+
+    assert [len(analysed(each).faces) for each in whole.result()] == [1] * 10
 
 
 def test_a_single_photo_does_not_wait_for_the_photos_of_a_batch() -> None:

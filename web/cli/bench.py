@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import SetupError
+from core.memory import share_heaps
 from core.settings import MIB
 from core.throughput import Throughput, measure, plain
 from web.cli import common
@@ -41,6 +42,7 @@ def ingest(
     files = [each.path for each in photo_files([folder])]
     if not files:
         raise SetupError(f"There is no file in {folder}.")
+    share_heaps()  # as a worker does
     measured = Measured(pack_name)
     with progress_bar(photos, "photos") as tell:
         found = measure(
