@@ -17,7 +17,7 @@ class Stage(StrEnum):
     #: Thumbnail and preview.
     COPIES = "copies"
     DETECT = "detect"
-    #: Cutting the crops and judging their quality.
+    #: Cutting the crops, out of a finer decoded photo where they need it, and judging their quality.
     ALIGN = "align"
     EMBED = "embed"
     #: Crops and copies into files, rows into Postgres; without the commit itself.
