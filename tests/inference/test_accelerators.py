@@ -279,7 +279,7 @@ def test_what_cannot_be_converted_is_refused() -> None:
 
 
 def test_an_engine_is_right_for_one_graph_gpu_driver_version_precision_and_shape(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def folder(
         model: bytes = b"graph",
@@ -302,7 +302,11 @@ def test_an_engine_is_right_for_one_graph_gpu_driver_version_precision_and_shape
         folder(placement=Placement(fp16=True)),
         folder(shapes=replace(SHAPES, most=(32, 3, 112, 112))),
         folder(shapes=None),
+        folder(gpu=replace(GPU, compute_capability="12.0")),
     ]
+    for name in ("__version__", "cuda_version"):
+        monkeypatch.setattr(ort, name, "99.9")
+        others.append(folder())
     assert len({first, *others}) == 1 + len(others)
     assert first.name.startswith("nvidia-geforce-rtx-4090-")
 

@@ -92,6 +92,33 @@ def test_the_test_packs_tell_people_apart(
     assert models.device is Device.CPU
 
 
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "fewest"), [("test_scrfd", 110), ("test_scrfd_25", 140), ("open", 230)]
+)
+def test_more_than_a_hundred_faces_of_one_photo_are_found(
+    manifest: Manifest,
+    test_manifest: Manifest,
+    open_models: FaceModels,
+    weights: Path,
+    tmp_path: Path,
+    photo: Callable[[str], Pixels],
+    name: str,
+    fewest: int,
+) -> None:
+    """The crowd of selfie.jpg; a side of 1280 pixels shows SCRFD 380 and more of it."""
+    models = open_models
+    if name not in manifest.packs:
+        pack = test_manifest.pack(name)
+        install(pack, tmp_path, source=weights, accept_licence=True)
+        models = load_models(pack, on_cpu(tmp_path))
+
+    (found,) = models.detector.detect([photo("scenes/selfie.jpg")])
+
+    assert len(found) >= fewest
+    assert len({face.box for face in found}) == len(found)
+
+
 def test_a_pack_that_is_not_installed_names_the_command_that_cures_it(
     manifest: Manifest, tmp_path: Path
 ) -> None:
