@@ -21,7 +21,7 @@ from core.inference import install, reference
 from core.inference.accelerators import CUDA, ENGINES, PROVIDERS, Placement, gpus, load_tensorrt
 from core.inference.contracts import FaceModels
 from core.inference.embedder import BATCHES, OnnxEmbedder
-from core.inference.graphs import honest_recogniser
+from core.inference.graphs import MOST_AT_ONCE, batched_scrfd, honest_recogniser
 from core.inference.loading import keep_reference, load_models
 from core.inference.packs import Manifest, Pack, RecogniserSpec, read_manifest, tracked_manifest
 from core.inference.proof import LEAST_COSINE, cosine
@@ -173,6 +173,31 @@ def test_a_graph_of_a_fixed_batch_runs(device: Device, tmp_path: Path) -> None:
 
     expected = OnnxEmbedder(open_session(graph, Device.CPU, 0), R50).embed(crops)
     assert min(map(cosine, found, expected)) >= LEAST_COSINE
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", ["det_500m.onnx", "det_2.5g.onnx"])
+def test_photos_that_go_together_get_what_each_gets_alone_on_the_cpu(
+    device: Device, fp16: bool, shared_data: Path, tmp_path: Path, name: str
+) -> None:
+    data = (shared_data / "weights" / name).read_bytes()
+    session = open_session(
+        batched_scrfd(data),
+        device,
+        0,
+        shapes_lie=True,
+        placement=Placement(fp16=fp16, engines=tmp_path),
+        shapes=((1, 3, 32, 32), (1, 3, 320, 320), (MOST_AT_ONCE, 3, 320, 320)),
+    )
+    photos = np.random.default_rng(3).normal(0, 0.5, (MOST_AT_ONCE, 3, 320, 320))
+    blob = photos.astype(np.float32)
+
+    together = Runner(session).run(blob)
+
+    on_cpu = Runner(open_session(data, Device.CPU, 0, shapes_lie=True))
+    for place in range(MOST_AT_ONCE):
+        alone = on_cpu.run(blob[place : place + 1])
+        assert min(cosine(a[place], b) for a, b in zip(together, alone, strict=True)) > LEAST_COSINE
 
 
 def test_runs_with_buffers_give_what_plain_runs_give(device: Device, tmp_path: Path) -> None:
