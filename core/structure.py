@@ -136,6 +136,8 @@ def _png(data: bytes) -> bool:
     at, profiles = 8, 0
     for _ in range(MOST_PARTS):
         length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IEND":  # whatever stands behind it is not read
+            return False
         profiles += kind == b"iCCP"  # each is unpacked, and only one makes sense
         if profiles > 1:
             return True
