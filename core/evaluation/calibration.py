@@ -84,7 +84,8 @@ class Calibration:
     Attributes:
         gallery: Faces that searches compare with today.
         rarest: The smallest false match rate that could be measured; infinite where none could.
-        fit: Foretells rates below *rarest*.
+        fit: Foretells rates below *rarest*; None where too few pairs, or fewer than `LEAST_PAIRS`
+            pairs of people, lie in the tail.
         check: How well a fit to half of the pairs foretells the other half at *rarest*.
         closest: The impostor pairs of largest cosine, one for each pair of people.
     """
@@ -118,7 +119,7 @@ class Calibration:
         impostors = self.scores.impostors
         if fmr >= self.rarest:
             return self._at(impostors.threshold(fmr), fmr, Evidence.MEASURED)
-        if self.fit is None or fmr > self.fit.rate or fmr < self.rarest / REACH:
+        if self.fit is None or fmr < self.rarest / REACH:
             return Point(fmr, Evidence.NONE, None, None, None)
         foretold = ceil(self.fit.threshold(fmr) / STEP) * STEP
         least = impostors.threshold(self.rarest)
@@ -162,14 +163,17 @@ def calibrate(
     firsts = _firsts(scores.tail, owners)
     enough = inf if len(firsts) < LEAST_PAIRS else int(firsts[LEAST_PAIRS - 1]) + 1
     rarest = enough / scores.impostors.total
+    fit = Fit.of(scores.tail.cosines, scores.impostors.total)
+    if fit is not None and fit.rate < rarest:  # it would speak for those few people alone
+        fit = None
     return Calibration(
         faces=len(embeddings),
         people=people,
         gallery=gallery,
         scores=scores,
         rarest=rarest,
-        fit=Fit.of(scores.tail.cosines, scores.impostors.total),
-        check=check(scores.tail, owners, rarest),
+        fit=fit,
+        check=None if fit is None else check(scores.tail, owners, rarest),
         closest=tuple(
             Closest(
                 float(scores.tail.cosines[row]),

@@ -140,7 +140,9 @@ def identify(people: Mapping[str, Sequence[Sample]], setting: Setting) -> Identi
     """
     names = sorted(people)
     Random(setting.seed).shuffle(names)  # noqa: S311  a repeatable deal, no secret
-    each = round(setting.strangers * len(names))
+    # Rounded up, half of seven people would be four, who leave too few for the second round.
+    fair = len(names) // int(1 / setting.strangers)
+    each = min(round(setting.strangers * len(names)), max(1, fair))
     if not 0 < each < len(names):
         raise InvalidRequest(f"Of {len(names)} people none can be strangers beside enrolled ones.")
     rounds = [

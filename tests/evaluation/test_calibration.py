@@ -75,6 +75,20 @@ def test_twins_with_many_photos_do_not_make_a_rate_measurable() -> None:
     assert sum(each.cosine > 0.99 for each in found.closest) == 1
 
 
+def test_a_fit_to_a_few_pairs_of_people_foretells_nothing() -> None:
+    vectors, owners = people(60, 12)
+    look_alikes = owners < 4  # six pairs of people, 864 pairs of photos
+    alike = vectors[0] + 0.1 * np.random.default_rng(1).normal(size=(48, 32)).astype(np.float32)
+    vectors[look_alikes] = alike / np.linalg.norm(alike, axis=1, keepdims=True)
+
+    found = calibrated(vectors, owners)
+
+    assert found.fit is None
+    assert found.check is None
+    assert found.point(found.rarest).evidence is Evidence.MEASURED
+    assert found.point(found.rarest / 2).evidence is Evidence.NONE
+
+
 def test_beyond_what_is_measured_a_fit_is_asked_and_beyond_that_nobody() -> None:
     found = calibrated(*people(300, 3))
 

@@ -79,6 +79,16 @@ def test_nobody_is_a_stranger_twice_and_everybody_is_once() -> None:
     assert found.as_photos(Share(3 * 7, found.mates)) == Share(7, found.photos)
 
 
+@pytest.mark.parametrize("count", [7, 11, 23])
+def test_half_of_an_odd_number_of_people_are_dealt_twice_too(count: int) -> None:
+    everybody = people(count=count, photos=1) | people(count=2, photos=2)
+
+    found = identify(everybody, Setting(1, 0.5))
+
+    assert found.rounds == 2
+    assert found.alarms.total >= len(everybody) - 1
+
+
 def test_photos_without_a_face_are_misses_and_their_people_not_enrolled() -> None:
     clear = np.eye(8)
     everybody = {

@@ -107,7 +107,7 @@ def _rarest(found: Calibration) -> str:
 
 def _fit(found: Calibration) -> str:
     if found.fit is None:
-        return "none: too few pairs of different people"
+        return f"none: too few pairs, or they are of fewer than {LEAST_PAIRS} pairs of people"
     made = f"exponential, of the {found.fit.pairs:,} closest pairs"
     if found.check is None:
         return f"{made}; too few to check it"
