@@ -43,12 +43,11 @@ def read_pairs(file: Path, folder: Path) -> list[Pair]:
             of a kind.
     """
     text = file.read_text(encoding="utf-8-sig", errors="replace")
-    pairs = (
-        _from_csv(text, file, folder) if file.suffix == ".csv" else _from_lfw(text, file, folder)
-    )
+    read = _from_csv if file.suffix.lower() == ".csv" else _from_lfw
+    pairs = read(text, file, folder)
     if any(len(_folds(pairs, same)) < 2 for same in (True, False)):  # noqa: PLR2004  one to test
         raise InvalidRequest(f"{file.name} needs two pairs or more of each kind.")
-    gone = sorted(path for path in _photos_of(pairs) if not path.is_file())
+    gone = sorted(path for path in _photos_of(pairs) if not _is_there(path))
     if gone:
         names = ", ".join(path.name for path in gone[:NAMED]) + (" …" if gone[NAMED:] else "")
         raise InvalidRequest(f"{folder} lacks {len(gone)} of the photos of {file.name}: {names}")
@@ -110,11 +109,14 @@ def _photos(
 
 
 def _from_csv(text: str, file: Path, folder: Path) -> list[Pair]:
-    rows = csv.reader(text.splitlines())
-    if tuple(next(rows, ())) != COLUMNS:
+    try:
+        rows = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise InvalidRequest(f"{file.name} cannot be read as CSV: {error}.") from None
+    if not rows or tuple(rows[0]) != COLUMNS:
         _refuse(file, 1, f"the columns should be {','.join(COLUMNS)}")
     found: list[tuple[Path, Path, bool]] = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(COLUMNS) or row[2] not in {"0", "1"}:
             _refuse(file, number, "two paths and 1 or 0 should be here")
         first, second = (_resolve(path, file, folder) for path in row[:2])
@@ -125,7 +127,14 @@ def _from_csv(text: str, file: Path, folder: Path) -> list[Pair]:
 def _resolve(path: str, file: Path, folder: Path) -> Path:
     """Return the photo; one that is nowhere is named by its place in *folder*."""
     beside = file.parent / path
-    return beside if not (folder / path).is_file() and beside.is_file() else folder / path
+    return beside if not _is_there(folder / path) and _is_there(beside) else folder / path
+
+
+def _is_there(photo: Path) -> bool:
+    try:
+        return photo.is_file()
+    except OSError:  # a name longer than any file's, from a list of something else
+        return False
 
 
 def _dealt(pairs: Sequence[tuple[Path, Path, bool]]) -> Iterator[Pair]:

@@ -64,13 +64,17 @@ class Analysis:
         return dict(Counter(each.failure for each in self.samples if each.failure))
 
 
-def find_people(folder: Path) -> dict[str, list[Path]]:
+def find_people(folder: Path, *, searched: bool = True) -> dict[str, list[Path]]:
     """Return the photos of each person, from ``folder/<person>/<photos>``, in order of names.
 
     Every file counts as a photo, except hidden ones.
 
+    Args:
+        searched: Some must have two photos: one to enrol and one to search for.
+
     Raises:
-        InvalidRequest: No person has two photos, so there is nothing to search for.
+        InvalidRequest: There is one person at most, and nobody to be mistaken for; or nobody has
+            two photos.
     """
     people = {
         home.name: sorted(
@@ -80,10 +84,11 @@ def find_people(folder: Path) -> dict[str, list[Path]]:
         if home.is_dir() and not home.name.startswith(".")
     }
     people = {name: photos for name, photos in people.items() if photos}
-    if not any(len(photos) > 1 for photos in people.values()):
-        raise InvalidRequest(
-            f"{folder} needs one folder per person, and two or more photos in some of them."
-        )
+    wanted = f"{folder} needs one folder per person, of two people or more"
+    if searched and (len(people) < 2 or max(map(len, people.values())) < 2):  # noqa: PLR2004
+        raise InvalidRequest(f"{wanted}, and two or more photos in some of them.")
+    if len(people) < 2:  # noqa: PLR2004  somebody to be mistaken for
+        raise InvalidRequest(f"{wanted}.")
     return people
 
 

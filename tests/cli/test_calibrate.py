@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -183,3 +184,26 @@ def test_without_pictures_matplotlib_is_not_imported() -> None:
     )
 
     assert found.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("option", ["--report", "--plots"])
+def test_what_cannot_be_written_is_said_before_the_work(
+    run: Run, collection: Collection, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").touch()
+
+    done = run(collection.name, option, tmp_path / "file" / "below" / "x.html")
+
+    assert done.exit_code == 2
+    assert "cannot be made" in done.stderr
+
+
+def test_a_report_goes_into_a_folder_that_is_not_there_yet(
+    run: Run, services: Services, collection: Collection, tmp_path: Path
+) -> None:
+    store(services, collection, 60, 1)
+
+    done = run(collection.name, "--fmr", "0.01", "--report", tmp_path / "new" / "x.html")
+
+    assert done.exit_code == 0, done.output
+    assert "no mates" in (tmp_path / "new" / "x.html").read_text()

@@ -94,3 +94,25 @@ def test_what_cannot_be_read_is_named_by_its_line(folder: Path, text: str, messa
 def test_a_bad_csv_is_named_by_its_line(folder: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         read_pairs(written(folder, text, "pairs.csv"), folder)
+
+
+def test_the_ending_of_a_csv_file_may_be_in_capitals(folder: Path) -> None:
+    text = "file_a,file_b,same\n" + 2 * (
+        "Bob/Bob_0001.jpg,Bob/Bob_0002.jpg,1\nBob/Bob_0001.jpg,Cid/Cid_0001.jpg,0\n"
+    )
+
+    assert len(read_pairs(written(folder, text, "PAIRS.CSV"), folder)) == 4
+
+
+@pytest.mark.parametrize(
+    ("length", "message"), [(300, "lacks 2 of the photos"), (200_000, "cannot be read as CSV")]
+)
+def test_a_path_longer_than_any_file_s_is_a_photo_that_is_missing(
+    folder: Path, length: int, message: str
+) -> None:
+    text = "file_a,file_b,same\n" + "".join(
+        f"{length * 'a'}{number},Bob/Bob_0001.jpg,{same}\n" for number in "12" for same in "01"
+    )
+
+    with pytest.raises(InvalidRequest, match=message):
+        read_pairs(written(folder, text, "pairs.csv"), folder)

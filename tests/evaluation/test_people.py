@@ -162,3 +162,22 @@ def test_a_folder_without_two_photos_of_anybody_is_refused(tmp_path: Path) -> No
 
     with pytest.raises(InvalidRequest, match="two or more photos"):
         find_people(tmp_path)
+
+
+def test_one_person_alone_is_refused_for_nobody_is_there_to_be_mistaken_for(folder: Path) -> None:
+    for name in ("bob", "cid"):
+        (folder / name).rename(folder / f".{name}")
+
+    for searched in (True, False):
+        with pytest.raises(InvalidRequest, match="two people or more"):
+            find_people(folder, searched=searched)
+
+
+def test_one_photo_of_each_is_enough_to_compare_strangers(tmp_path: Path) -> None:
+    for name in ("ann", "bob"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_text(face(0))
+
+    assert list(find_people(tmp_path, searched=False)) == ["ann", "bob"]
+    with pytest.raises(InvalidRequest, match="two or more photos"):
+        find_people(tmp_path)

@@ -83,7 +83,7 @@ def calibrate(
 
 
 def _folder(folder: Path, pack_name: str | None, gallery: int | None) -> Subject:
-    people = find_people(folder)
+    people = find_people(folder, searched=False)
     measured = Measured(pack_name)
     analysis = measured.analyse(paths(people))
     numbers = {name: number for number, name in enumerate(people)}

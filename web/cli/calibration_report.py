@@ -145,7 +145,8 @@ def _cells(point: Point) -> tuple[str, ...]:
     if point.threshold is None or point.false_matches is None or point.tar is None:
         return "", Evidence.NONE.value, "", ""
     here = f"{point.false_matches.rate:.1e} ({point.false_matches.count:,})"
-    return f"{point.threshold:.4f}", point.evidence.value, here, f"{point.tar.rate:.2%}"
+    tar = f"{point.tar.rate:.2%}" if point.tar.total else "no mates"
+    return f"{point.threshold:.4f}", point.evidence.value, here, tar
 
 
 def _closest(subject: Subject) -> Table:

@@ -40,8 +40,8 @@ def people(
     names, is enrolled; each later one is searched for. Where a photo shows several faces, the one
     nearest to its centre counts.
     """
-    measured = Measured(pack_name)
     found = find_people(folder)
+    measured = Measured(pack_name)
     with progress_bar(sum(map(len, found.values())), "photos") as progress:
         report = evaluate(
             measured.pipeline,

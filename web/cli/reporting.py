@@ -1,5 +1,6 @@
 """One report in three forms: tables on a terminal, JSON, and an HTML file with its pictures."""
 
+import os
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -18,13 +19,33 @@ from core.evaluation.scores import Scores, Share
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+
+def _into_folder(_ctx: click.Context, _option: click.Parameter, plots: Path | None) -> Path | None:
+    return plots and _ready(plots)
+
+
+def _into_file(_ctx: click.Context, _option: click.Parameter, report: Path | None) -> Path | None:
+    return report and _ready(report.parent) / report.name
+
+
+def _ready(folder: Path) -> Path:
+    """Make a folder, or say at once that it cannot be written: before minutes of work, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(f"{folder} cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"Nothing can be written into {folder}.")
+    return folder
+
+
 plots_option: Option = click.option(
     "--plots", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
-    help="Draw the curves as PNG files into FOLDER.",
+    callback=_into_folder, help="Draw the curves as PNG files into FOLDER.",
 )  # fmt: skip
 report_option: Option = click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html",
-    help="Write tables and curves as one HTML file.",
+    "--report", type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE.html", callback=_into_file, help="Write tables and curves as one HTML file.",
 )  # fmt: skip
 
 
@@ -101,7 +122,6 @@ def write(
         return
     pictures = draw()
     if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
         for picture in pictures:
             (plots / f"{picture.name}.png").write_bytes(picture.light)
     if report is not None:
