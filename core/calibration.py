@@ -47,17 +47,17 @@ def named_faces(conn: Connection, collection: Collection, *, limit: int) -> Name
     """
     who: list[Who] = []
     stored: list[Embeddings] = []
-    numbers: dict[UUID, int] = {}
     with conn.transaction():  # in which a cursor of the server lives
         for face in rows.named_faces(conn, collection.id, limit=limit):
             who.append(Who(face.id, face.image_id, face.person_id, face.person_name))
             stored.append(np.asarray(face.embedding.to_numpy(), dtype=np.float32))
-            numbers.setdefault(face.person_id, len(numbers))
     if not stored:
         raise InvalidRequest(f"Nobody in {collection.name!r} has a name yet; see `people create`.")
     vectors = np.stack(stored)
     # Half precision, in which they are stored, leaves lengths that are not quite 1.
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    # By id and not as they come: the fit is checked on halves of the people, always the same ones.
+    numbers = {id_: number for number, id_ in enumerate(sorted({each.person_id for each in who}))}
     owners = np.array([numbers[each.person_id] for each in who], dtype=np.int64)
     return NamedFaces(who, vectors, owners)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core import calibration, gallery, people
+from core.db import calibration as rows
 from core.db.collections import Collection
 from core.errors import InvalidRequest
 from core.evaluation.calibration import Evidence, Point, calibrate
@@ -41,6 +42,22 @@ def test_faces_of_one_person_have_one_number(named: calibration.NamedFaces) -> N
     assert sorted(by_name) == ["Ada", "Bob", "Cid"]
     assert all(len(owners) == 1 for owners in by_name.values())
     assert len(set().union(*by_name.values())) == 3
+
+
+def test_people_are_numbered_alike_in_whatever_order_their_faces_come(
+    services: Services,
+    collection: Collection,
+    named: calibration.NamedFaces,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = rows.named_faces
+    monkeypatch.setattr(rows, "named_faces", lambda *args, **kw: [*read(*args, **kw)][::-1])
+
+    with services.pool.connection() as conn:
+        again = calibration.named_faces(conn, collection, limit=100)
+
+    assert again.who == named.who[::-1]
+    assert again.owners.tolist() == named.owners.tolist()[::-1]
 
 
 def test_stored_vectors_are_made_unit_vectors_again(named: calibration.NamedFaces) -> None:
