@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from core.db.collections import Collection
 from core.services import Services
@@ -138,6 +139,17 @@ def test_refused_files_are_named_and_the_others_go_in(
     assert "2 photos: " in result.stdout
     assert "letter.txt" in result.stdout
     assert "unsupported_format" in result.stdout
+
+
+def test_photos_without_a_stored_face_are_counted_by_reason(
+    run: Run, samples: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (200, 200), "green").save(tmp_path / "meadow.png")
+
+    result = run("ingest", tmp_path / "meadow.png", samples / "biden.jpg", "-c", "team", "--create")
+
+    assert result.exit_code == 0
+    assert "1 of them without a face that was stored: 1 no_face_found." in result.stdout
 
 
 def test_nobody_above_the_threshold_is_exit_code_4(run: Run, samples: Path) -> None:

@@ -198,6 +198,10 @@ def _print_summary(items: Sequence[Item]) -> None:
     summary = _summary(items, with_items=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items())
     click.echo(f"{len(items)} photos: {counts}.")
+    faceless = Counter(item.reason for item in items if item.state == "indexed" and item.reason)
+    if faceless:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in faceless.most_common())
+        click.echo(f"  {faceless.total()} of them without a face that was stored: {reasons}.")
     for item in items:
         if item.state in REFUSED:
             click.echo(f"  {item.key}: {item.reason}. {item.detail or ''}")
