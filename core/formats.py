@@ -32,6 +32,9 @@ OPENERS: Final[dict[str, Callable[[BytesIO], ImageFile]]] = {
 }
 """Formats by the word that is stored for them, and what reads each. The first frame or page."""
 
+JUNK: Final = frozenset({"thumbs.db", "desktop.ini"})
+"""Names, in small letters, of files that systems leave in folders of photos."""
+
 _SIGNATURES: Final = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 from core.errors import BadImage, InvalidRequest
 from core.faces import AnalysedFace, Embedding
+from core.formats import JUNK
 from core.pipeline import AnalysedPhoto
 from core.stages import Timings
 
@@ -67,7 +68,7 @@ class Analysis:
 def find_people(folder: Path, *, searched: bool = True) -> dict[str, list[Path]]:
     """Return the photos of each person, from ``folder/<person>/<photos>``, in order of names.
 
-    Every file counts as a photo, except hidden ones.
+    Every file counts as a photo, except hidden ones and system junk.
 
     Args:
         searched: Some must have two photos: one to enrol and one to search for.
@@ -77,11 +78,9 @@ def find_people(folder: Path, *, searched: bool = True) -> dict[str, list[Path]]
             two photos.
     """
     people = {
-        home.name: sorted(
-            path for path in home.iterdir() if path.is_file() and not path.name.startswith(".")
-        )
+        home.name: sorted(path for path in home.iterdir() if path.is_file() and _visible(path))
         for home in sorted(folder.iterdir())
-        if home.is_dir() and not home.name.startswith(".")
+        if home.is_dir() and _visible(home)
     }
     people = {name: photos for name, photos in people.items() if photos}
     wanted = f"{folder} needs one folder per person, of two people or more"
@@ -90,6 +89,10 @@ def find_people(folder: Path, *, searched: bool = True) -> dict[str, list[Path]]
     if len(people) < 2:  # noqa: PLR2004  somebody to be mistaken for
         raise InvalidRequest(f"{wanted}.")
     return people
+
+
+def _visible(path: Path) -> bool:
+    return not path.name.startswith(".") and path.name.lower() not in JUNK
 
 
 def labels(people: People) -> list[str]:

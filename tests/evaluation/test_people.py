@@ -67,6 +67,7 @@ def folder(tmp_path: Path) -> Path:
         "bob/4.png": "",
         "cid/1.png": face(90),
         "bob/.hidden": "not a photo",
+        "bob/Thumbs.db": "nor this",
     }
     for name, text in photos.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -17,14 +17,12 @@ from core import gallery, intake
 from core.db.jobs import Item
 from core.doorbell import Doorbell
 from core.errors import CollectionNotFound, SetupError, WorkerUnavailable
+from core.formats import JUNK
 from core.intake import Upload
 from core.services import Services
 from core.settings import MIB
 from web.cli.common import console, json_option, print_json
 from web.cli.services import PARTLY, doorbell, system
-
-JUNK = frozenset({"thumbs.db", "desktop.ini"})
-"""Files that systems leave in folders of photos."""
 
 REFUSED = frozenset({"rejected", "dead"})
 
