@@ -2,7 +2,7 @@
 
     python -m benchmarks.reduced_decode FOLDER [--pack NAME]
 
-FOLDER holds JPEGs of people, from 1 megapixel on. Each is brought to 1, 2, 4, 8, 12 and 16 megapixels
+FOLDER holds JPEGs of people, of 16 megapixels and more. Each is brought to 16, 20, 28 and 36 megapixels
 (never enlarged) and goes through the pipeline twice: decoded whole, and as the pipeline does it, small
 copies included. The pack must be installed (`facesearch models install`). Exits with 1 where the pixels
 alone, cut by the same landmarks, change an embedding by more than the goal.
@@ -28,7 +28,7 @@ from core.inference.packs import load_manifest
 from core.pipeline import AnalysedPhoto, Pipeline
 from core.settings import Settings
 
-MEGAPIXELS = (1, 2, 4, 8, 12, 16)
+MEGAPIXELS = (16, 20, 28, 36)
 GOAL = 0.995
 QUALITY = 92
 REPEATS = 2

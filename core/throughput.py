@@ -183,7 +183,8 @@ def measure(
 def _system(settings: Settings) -> Iterator[Services]:
     """Make a database and a folder of blobs on the disk where those of the settings are."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix="bench-", dir=settings.data_dir))
+    # The account that runs Postgres has another working folder.
+    home = Path(tempfile.mkdtemp(prefix="bench-", dir=settings.data_dir.absolute()))
     try:
         with temporary.postgres(durable=True, inside=home) as server:
             server.create_database()

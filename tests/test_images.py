@@ -8,7 +8,8 @@ from io import BytesIO
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageCms
+import simplejpeg  # type: ignore[import-untyped]
+from PIL import Image, ImageCms, ImageOps
 
 from core.errors import (
     BadImage,
@@ -361,7 +362,7 @@ def test_a_jpeg_is_decoded_at_the_smallest_size_that_is_enough(turn: int) -> Non
     data = encoded(corners(512, 256), "JPEG", exif=oriented(turn))
     whole = decode(data, LIMITS)
 
-    for enough, reduction in ((512, 1), (257, 1), (256, 2), (129, 2), (128, 4), (64, 8), (9, 8)):
+    for enough, reduction in ((512, 1), (129, 1), (128, 4), (65, 4), (64, 8), (9, 8)):
         photo = decode(data, LIMITS, enough=enough)
 
         assert photo.reduction == reduction
@@ -388,7 +389,7 @@ def test_a_pixel_of_a_reduced_jpeg_shows_the_middle_of_those_it_stands_for() -> 
     ramp = np.broadcast_to(np.arange(240, dtype=np.uint8)[None, :, None], (64, 240, 3))
     data = encoded(Image.fromarray(np.ascontiguousarray(ramp)), "JPEG", quality=98, subsampling=0)
 
-    for enough, reduction in ((120, 2), (60, 4), (30, 8)):
+    for enough, reduction in ((60, 4), (30, 8)):
         photo = decode(data, LIMITS, enough=enough)
         shown = reduction * (np.arange(240 // reduction) + 0.5) - 0.5
         assert np.abs(photo.pixels[4 // reduction, :, 0] - shown).max() <= 1.5
@@ -403,12 +404,53 @@ def test_what_cannot_be_reduced_is_decoded_whole() -> None:
 def test_odd_sides_are_reduced_unless_that_would_move_the_turned_picture() -> None:
     odd = corners(511, 255)
 
-    upright = decode(encoded(odd, "JPEG"), LIMITS, enough=200)
-    turned = decode(encoded(odd, "JPEG", exif=oriented(3)), LIMITS, enough=200)
+    upright = decode(encoded(odd, "JPEG"), LIMITS, enough=100)
+    turned = decode(encoded(odd, "JPEG", exif=oriented(3)), LIMITS, enough=100)
 
-    assert (upright.reduction, upright.pixels.shape[:2]) == (2, (128, 256))
+    assert (upright.reduction, upright.pixels.shape[:2]) == (4, (64, 128))
     assert (upright.header.width, upright.header.height) == (511, 255)
     assert turned.reduction == 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_has_the_very_pixels_that_pillow_gives(
+    mode: str, subsampling: int, progressive: bool
+) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (67, 131, 3), dtype=np.uint8)
+    data = encoded(
+        Image.fromarray(noise).convert(mode),
+        "JPEG",
+        subsampling=subsampling,
+        progressive=progressive,
+    )
+
+    for enough, reduction in ((131, 1), (32, 4), (16, 8)):
+        picture = Image.open(BytesIO(data))
+        picture.draft(None, (131 // reduction, 67 // reduction))
+        np.testing.assert_array_equal(
+            decode(data, LIMITS, enough=enough).pixels, np.asarray(picture.convert("RGB"))
+        )
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_jpeg_is_turned_as_pillow_turns_it(turn: int) -> None:
+    data = encoded(corners(30, 17), "JPEG", exif=oriented(turn))
+
+    expected = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+
+    np.testing.assert_array_equal(decode(data, LIMITS).pixels, np.asarray(expected))
+
+
+def test_a_fault_that_pillow_forgives_does_not_cost_the_photo() -> None:
+    whole = encoded(corners(), "JPEG")
+    scan = whole.index(b"\xff\xda")
+    faulty = whole[:scan] + bytes(100) + whole[scan:]
+    with pytest.raises(ValueError, match="extraneous"):
+        simplejpeg.decode_jpeg(faulty)
+
+    np.testing.assert_array_equal(decode(faulty, LIMITS).pixels, decode(whole, LIMITS).pixels)
 
 
 def test_a_damaged_jpeg_is_refused_reduced_as_it_is_whole() -> None:

@@ -406,7 +406,7 @@ class OneFace:
 
 @pytest.mark.parametrize(
     ("scale", "decodings", "reduction"),
-    [(0.1, [1280], 4), (0.16, [1280, 2048], 2), (0.3, [1280, 3840], 1), (2.0, [1280, 5120], 1)],
+    [(0.1, [1280], 4), (0.16, [1280, 2048], 1), (0.3, [1280, 3840], 1), (2.0, [1280, 5120], 1)],
 )
 def test_a_large_jpeg_is_decoded_reduced_and_again_where_its_faces_need_more(
     monkeypatch: pytest.MonkeyPatch, scale: float, decodings: list[int], reduction: int
