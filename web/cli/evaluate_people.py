@@ -1,6 +1,5 @@
 """``facesearch evaluate people``: everybody is enrolled; who comes first, and who passes?"""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -62,7 +61,7 @@ def people(
 
 def _facts(report: Report) -> list[tuple[str, str]]:
     found = report.accuracy
-    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in asdict(report.stages).items())
+    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stages.busy().items())
     return [
         ("photos", f"{report.photos:,} of {report.people:,} people; {report.faces:,} faces"),
         ("without a face", failures(report.failures)),
