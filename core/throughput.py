@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
@@ -112,6 +112,8 @@ class Throughput:
     @property
     def growth(self) -> float:
         """How much more memory was held at most than after a fifth of the photos; 0.05 is 5 %."""
+        if not self.marks:
+            return 0.0  # every file was refused before it was queued
         settled = self.marks[max(0, len(self.marks) // 5 - 1) :]
         return max(mark.rss for mark in settled) / settled[0].rss - 1
 
@@ -234,12 +236,14 @@ def _through_the_queue(
     waiting = sum(item.state == "waiting" for each in receipts for item in each.items)
     progress = _Progress(waiting, tell)
 
-    def work() -> None:
-        while claimed := indexing.index_batch(services, {pack.space.id: pipeline}):
+    def work() -> bool:
+        claimed = indexing.index_batch(services, {pack.space.id: pipeline})
+        if claimed:
             progress.add(claimed)
+        return claimed > 0
 
     begin = perf_counter()
-    _at_once(work, services.settings.worker_threads - 1)
+    at_once(work, services.settings.worker_threads - 1)
     seconds = perf_counter() - begin
     total = Work()
     with services.pool.connection() as conn:
@@ -262,29 +266,44 @@ def _analysed_only(
     progress = _Progress(count, tell)
     total = Work()
 
-    def work() -> None:
+    def work() -> bool:
         nonlocal total
-        while True:
-            with taking:
-                batch = next(batches, [])
-            if not batch:
-                return
-            results = pipeline.analyse(batch, copies=Copies.BOTH)
-            good = [each for each in results if isinstance(each, AnalysedPhoto)]
-            cost = Work.of([(each.timings, len(each.faces)) for each in good], pipeline.places)
-            with adding:
-                total += cost
-            progress.add(len(batch))
+        with taking:
+            batch = next(batches, [])
+        if not batch:
+            return False
+        results = pipeline.analyse(batch, copies=Copies.BOTH)
+        good = [each for each in results if isinstance(each, AnalysedPhoto)]
+        cost = Work.of([(each.timings, len(each.faces)) for each in good], pipeline.places)
+        with adding:
+            total += cost
+        progress.add(len(batch))
+        return True
 
     begin = perf_counter()
-    _at_once(work, settings.worker_threads - 1)
+    at_once(work, settings.worker_threads - 1)
     return total, perf_counter() - begin, progress.marks
 
 
-def _at_once(work: Callable[[], None], times: int) -> None:
+def at_once(work: Callable[[], bool], times: int) -> None:
+    """Work in so many threads, each until *work* says that there was nothing left to do.
+
+    Where one breaks, or Ctrl+C ends the waiting, all end after what they are at.
+    """
+    over = threading.Event()
+
+    def keep_on() -> None:
+        while not over.is_set() and work():
+            pass
+
     with ThreadPoolExecutor(times) as threads:
-        for running in [threads.submit(work) for _ in range(times)]:
-            running.result()
+        running = [threads.submit(keep_on) for _ in range(times)]
+        try:
+            wait(running, return_when=FIRST_EXCEPTION)
+        finally:
+            over.set()
+    for each in running:
+        each.result()
 
 
 def measure_bare(pipeline: Pipeline, photos: Sequence[bytes], settings: Settings) -> Bare | None:

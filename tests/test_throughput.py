@@ -1,5 +1,6 @@
 """Measuring what this machine takes in: every photo counts once, and nothing is left behind."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from core.inference.packs import load_manifest
 from core.pipelines import Pipelines
 from core.settings import Settings
 from core.stages import Stage, Work
-from core.throughput import Bare, Mark, Throughput, measure, measure_bare, photos_of
+from core.throughput import Bare, Mark, Throughput, at_once, measure, measure_bare, photos_of, plain
 
 LIMITS = PhotoLimits(max_bytes=2**20, max_pixels=10**6)
 
@@ -58,6 +59,34 @@ def test_every_photo_counts_and_nothing_is_left_behind(
     assert (Stage.WRITE in found.work.stages) == database
     assert found.marks[-1].rss > 0
     assert not database or list(own.data_dir.iterdir()) == []
+
+
+def test_a_folder_without_a_readable_photo_is_measured_as_nothing_done(
+    own: Settings, pipelines: Pipelines, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+
+    found, told = run(own, pipelines, [text], 2, database=True)
+
+    assert (found.photos, found.refused, sum(told)) == (2, 2, 0)
+    assert plain(found)["memory_growth"] == 0
+
+
+def test_where_one_thread_breaks_the_others_stop_too() -> None:
+    calls: list[None] = []
+
+    def work() -> bool:
+        calls.append(None)
+        if len(calls) == 2:
+            raise OSError("the disk is full")
+        time.sleep(0.01)
+        return len(calls) < 500
+
+    with pytest.raises(OSError, match="full"):
+        at_once(work, 2)
+
+    assert len(calls) < 50
 
 
 def test_photos_are_repeated_with_other_bytes_and_the_same_picture(files: list[Path]) -> None:
