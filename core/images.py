@@ -121,7 +121,7 @@ class DecodedPhoto:
 
     Attributes:
         header: Its sides are those of the whole picture, also where *pixels* are fewer.
-        reduction: 1, 2, 4 or 8: so many pixels of the whole picture, across and down, became one.
+        reduction: 1, 4 or 8: so many pixels of the whole picture, across and down, became one.
             Pixel ``q`` shows what lies around ``reduction * (q + 0.5) - 0.5``.
     """
 
@@ -157,8 +157,8 @@ def decode(data: bytes, limits: PhotoLimits, *, enough: int | None = None) -> De
     Colour profiles are not applied: the networks were trained on pictures read without them.
 
     Args:
-        enough: Pixels of the longer side that will do. A JPEG is decoded at a half, a quarter or an
-            eighth where as many are left, which is far faster; other formats cannot. None: all.
+        enough: Pixels of the longer side that will do. A JPEG is decoded at a quarter or an eighth
+            where as many are left, which is faster; other formats cannot. None: all.
 
     Raises:
         BadImage: As *inspect* does; also where the pixels are cut off or broken.
