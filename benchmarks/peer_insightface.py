@@ -3,7 +3,7 @@
 insightface brings its own OpenCV and much else, so it stays out of our environment:
 
     python -m venv /tmp/peer
-    /tmp/peer/bin/pip install insightface==2.1 onnxruntime pydantic-settings pillow-heif
+    /tmp/peer/bin/pip install insightface==2.1 onnxruntime pydantic-settings pillow-heif simplejpeg
     /tmp/peer/bin/python -m benchmarks.peer_insightface PHOTO WEIGHTS
 
 PHOTO is a picture of people, WEIGHTS a folder with det_500m.onnx, det_2.5g.onnx and

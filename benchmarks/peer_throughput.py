@@ -3,7 +3,7 @@
 insightface brings its own OpenCV and much else, so it stays out of our environment:
 
     python -m venv /tmp/peer
-    /tmp/peer/bin/pip install insightface==2.1 onnxruntime pydantic-settings pillow-heif
+    /tmp/peer/bin/pip install insightface==2.1 onnxruntime pydantic-settings pillow-heif simplejpeg
     /tmp/peer/bin/python -m benchmarks.peer_throughput DATA [--sets lfw,1-2MP] [--rounds 5]
 
 DATA is a folder with weights/ (det_2.5g.onnx, mobilefacenet_ms1m_512.onnx) and faces/ (lfw,
@@ -41,6 +41,7 @@ from core.faces import Box
 from core.images import Copies
 from core.inference.install import install
 from core.inference.packs import Manifest, Pack, read_manifest
+from core.memory import share_heaps
 from core.pipeline import AnalysedPhoto, Pipeline
 from core.pipelines import Pipelines
 from core.settings import Device, Settings
@@ -247,6 +248,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="As INFERENCE_THREADS.")
     wanted = parser.parse_args()
+    share_heaps()  # as our workers do; it holds for both sides
     weights = wanted.data / "weights"
     print(
         f"{os.cpu_count()} cores, {platform.machine()}; ONNX Runtime {ort.__version__}, "

@@ -17,6 +17,10 @@ STRIDE = 32
 PART = 0.8
 """Share of its area inside a better box from which a box is a part of that face."""
 
+MUCH_LARGER = 2.0
+"""Ratio of areas from which two boxes, one in the other, are not of the same thing: boxes that two
+runs give one face differ by a few per cent, a part of a close-up has a half of the face or less."""
+
 
 def round_up(pixels: int) -> int:
     """Return the next multiple of the stride."""
@@ -106,8 +110,13 @@ def together(shapes: Sequence[tuple[int, ...]], most: int) -> list[list[int]]:
 def merged(runs: Sequence[Candidates], overlap: float, *, extra: float = 0) -> list[DetectedFace]:
     """Bundle the candidates of all runs, the coarsest first, into faces, best score first.
 
-    A coarser run only adds what the finer ones did not find: it knows the landmarks less well.
+    A coarser run only adds what the finer ones did not find: it knows the landmarks less well. But
+    of a face too large for it, a finer run sees a part and gives that a lower score.
     """
+    runs = [
+        _without_parts(run, [_alone(each, overlap) for each in runs[:place]])
+        for place, run in enumerate(runs)
+    ]
     found = Candidates(*(np.concatenate(part) for part in zip(*runs, strict=True)))
     fineness = np.repeat(np.arange(len(runs)), [len(run.scores) for run in runs])
     kept = suppress(found.boxes, fineness + found.scores, overlap, extra=extra)
@@ -116,6 +125,25 @@ def merged(runs: Sequence[Candidates], overlap: float, *, extra: float = 0) -> l
         DetectedFace(tuple(map(float, found.boxes[i])), found.points[i], float(found.scores[i]))  # type: ignore[arg-type]
         for i in whole(found.boxes, kept)
     ]
+
+
+def _alone(run: Candidates, overlap: float) -> Candidates:
+    kept = suppress(run.boxes, run.scores, overlap)
+    return Candidates(run.boxes[kept], run.points[kept], run.scores[kept])
+
+
+def _without_parts(fine: Candidates, coarser: Sequence[Candidates]) -> Candidates:
+    """Drop what lies almost wholly in a better and much larger box of a coarser run."""
+    keep = np.ones(len(fine.scores), dtype=bool)
+    sides = fine.boxes[:, 2:] - fine.boxes[:, :2]
+    area = sides.prod(axis=1)
+    for coarse in coarser:
+        for box, score in zip(coarse.boxes, coarse.scores, strict=True):
+            common = np.minimum(fine.boxes[:, 2:], box[2:]) - np.maximum(fine.boxes[:, :2], box[:2])
+            inside = np.maximum(0, common).prod(axis=1) > PART * area
+            larger = (box[2:] - box[:2]).prod() > MUCH_LARGER * area
+            keep &= ~(inside & larger & (fine.scores < score))
+    return Candidates(fine.boxes[keep], fine.points[keep], fine.scores[keep])
 
 
 def whole(boxes: NDArray[np.float32], ranked: Sequence[int]) -> list[int]:

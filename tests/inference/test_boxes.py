@@ -77,6 +77,19 @@ def test_a_coarse_pass_only_adds_what_the_fine_one_missed() -> None:
     assert [face.score for face in faces] == pytest.approx([0.9, 0.6])
 
 
+def test_a_part_of_a_close_up_does_not_stand_for_the_whole_that_a_coarse_pass_saw() -> None:
+    coarse = candidates(((0, 0, 100, 100), 0.9))
+
+    for part, score, expected in (
+        ((20, 20, 80, 80), 0.7, [0.9]),  # a part, seen less clearly
+        ((2, 2, 98, 98), 0.7, [0.7]),  # the same face, with finer landmarks
+        ((20, 20, 80, 80), 0.95, [0.95]),  # so clear that it is a face
+    ):
+        faces = boxes.merged([coarse, candidates((part, score))], 0.3)
+
+        assert [face.score for face in faces] == pytest.approx(expected)
+
+
 def test_a_part_of_a_better_face_is_dropped() -> None:
     found = candidates(((0, 0, 100, 100), 0.9), ((10, 10, 30, 30), 0.6), ((90, 0, 130, 40), 0.5))
 
