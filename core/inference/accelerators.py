@@ -20,9 +20,9 @@ from typing import Any, Final, Self, TypeAlias
 
 import onnx
 import onnxruntime as ort
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from core.errors import DeviceUnavailable, ModelError
+from core.inference.protos import parsed, true_inputs
 from core.settings import MIB, Device, Settings
 
 CPU: Final = "CPUExecutionProvider"
@@ -248,12 +248,7 @@ def input_range(model: bytes, least: Shape, usual: Shape, most: Shape) -> InputR
     Raises:
         ModelError: This is no ONNX model of one input with as many axes.
     """
-    try:
-        graph = onnx.load_model_from_string(model).graph
-    except DecodeError as error:
-        raise ModelError("The network's file is not an ONNX model.") from error
-    weights = {constant.name for constant in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
+    inputs = true_inputs(parsed(model, "network").graph)
     axes = inputs[0].type.tensor_type.shape.dim if len(inputs) == 1 else ()
     if len(axes) != len(usual):
         raise ModelError(f"The network does not take one input of {len(usual)} axes.")

@@ -58,11 +58,19 @@ def suppress(
     while order.size:
         best, rest = order[0], order[1:]
         kept.append(int(best))
-        width = np.minimum(right[best], right[rest]) - np.maximum(left[best], left[rest]) + extra
-        height = np.minimum(bottom[best], bottom[rest]) - np.maximum(top[best], top[rest]) + extra
-        common = np.maximum(0, width) * np.maximum(0, height)
+        common = _common(boxes[best], boxes[rest], extra)
         order = rest[common / (areas[best] + areas[rest] - common) <= overlap]
     return kept
+
+
+def _common(
+    box: NDArray[np.float32], others: NDArray[np.float32], extra: float = 0
+) -> NDArray[np.float32]:
+    """Return the areas ``(n,)`` that *box* shares with each of *others*."""
+    right_bottom = np.minimum(box[2:], others[:, 2:])
+    sides = np.maximum(0, right_bottom - np.maximum(box[:2], others[:, :2]) + extra)
+    areas: NDArray[np.float32] = sides[:, 0] * sides[:, 1]
+    return areas
 
 
 class Candidates(NamedTuple):
@@ -139,8 +147,7 @@ def _without_parts(fine: Candidates, coarser: Sequence[Candidates]) -> Candidate
     area = sides.prod(axis=1)
     for coarse in coarser:
         for box, score in zip(coarse.boxes, coarse.scores, strict=True):
-            common = np.minimum(fine.boxes[:, 2:], box[2:]) - np.maximum(fine.boxes[:, :2], box[:2])
-            inside = np.maximum(0, common).prod(axis=1) > PART * area
+            inside = _common(box, fine.boxes) > PART * area
             larger = (box[2:] - box[:2]).prod() > MUCH_LARGER * area
             keep &= ~(inside & larger & (fine.scores < score))
     return Candidates(fine.boxes[keep], fine.points[keep], fine.scores[keep])
@@ -154,10 +161,7 @@ def whole(boxes: NDArray[np.float32], ranked: Sequence[int]) -> list[int]:
     kept: list[int] = []
     for index in ranked:
         left, top, right, bottom = boxes[index]
-        better = boxes[kept]
-        width = np.minimum(right, better[:, 2]) - np.maximum(left, better[:, 0])
-        height = np.minimum(bottom, better[:, 3]) - np.maximum(top, better[:, 1])
-        inside = np.maximum(0, width) * np.maximum(0, height)
+        inside = _common(boxes[index], boxes[kept])
         if not (inside > PART * (right - left) * (bottom - top)).any():
             kept.append(index)
     return kept

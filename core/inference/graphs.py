@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper
 
 from core.errors import ModelError
 from core.inference import dlib_onnx
 from core.inference.packs import Pack, RecogniserSpec
+from core.inference.protos import parsed, serialised, true_inputs
 from core.inference.session import open_session
 from core.settings import Device
 
@@ -56,10 +56,7 @@ def dynamic_graph(data: bytes) -> bytes:
     Raises:
         ModelError: The data is not an ONNX model.
     """
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ModelError("The detector's file is not an ONNX model.") from error
+    model = parsed(data, "detector")
     graph = model.graph
     _keep_weights(graph)
     # Counters of the training; ONNX Runtime warns of each that no node uses.
@@ -71,8 +68,7 @@ def dynamic_graph(data: bytes) -> bytes:
         batch, _, height, width = value.type.tensor_type.shape.dim
         batch.dim_param = "n"
         height.dim_param, width.dim_param = f"height{sides}", f"width{sides}"
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    return serialised(model)
 
 
 def batched_scrfd(data: bytes) -> bytes:
@@ -85,10 +81,7 @@ def batched_scrfd(data: bytes) -> bytes:
     Raises:
         ModelError: The data is not an ONNX model.
     """
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ModelError("The detector's file is not an ONNX model.") from error
+    model = parsed(data, "detector")
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
     for number, output in enumerate(graph.output):
@@ -107,8 +100,7 @@ def batched_scrfd(data: bytes) -> bytes:
         )
     graph.input[0].type.tensor_type.shape.dim[0].dim_param = BATCH
     del graph.value_info[:]
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    return serialised(model)
 
 
 def _head(
@@ -133,10 +125,7 @@ def honest_recogniser(data: bytes) -> bytes:
     Raises:
         ModelError: The data is not an ONNX model, or not the whole of one.
     """
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ModelError("The recogniser's file is not an ONNX model.") from error
+    model = parsed(data, "recogniser")
     graph = model.graph
     if any(weight.data_location == onnx.TensorProto.EXTERNAL for weight in graph.initializer):
         raise ModelError("The recogniser keeps its weights in a second file; save both as one.")
@@ -150,8 +139,7 @@ def honest_recogniser(data: bytes) -> bytes:
         return data
     for value in lies:
         value.type.tensor_type.shape.dim[0].dim_param = "n"
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    return serialised(model)
 
 
 def _keep_weights(graph: onnx.GraphProto) -> bool:
@@ -160,8 +148,7 @@ def _keep_weights(graph: onnx.GraphProto) -> bool:
     Listed there they could be replaced at each run: ONNX Runtime warns of each, and cannot fold
     them.
     """
-    weights = {constant.name for constant in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
+    inputs = true_inputs(graph)
     listed = len(inputs) < len(graph.input)
     del graph.input[:]
     graph.input.extend(inputs)

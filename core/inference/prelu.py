@@ -10,11 +10,10 @@ from functools import partial
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from core.errors import ModelError
+from core.inference.protos import parsed, serialised
 
 X86_64 = frozenset({"x86_64", "AMD64"})
 """As *platform.machine* names it; on other processors nothing was measured."""
@@ -41,10 +40,7 @@ def convolved_prelu(data: bytes) -> bytes:
     Raises:
         ModelError: The data is not an ONNX model.
     """
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ModelError("The recogniser's file is not an ONNX model.") from error
+    model = parsed(data, "recogniser")
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
     weights = {weight.name: weight for weight in graph.initializer}
@@ -66,8 +62,7 @@ def convolved_prelu(data: bytes) -> bytes:
     kept = [each for each in graph.initializer if each.name in used or each.name not in replaced]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    return serialised(model)
 
 
 def _slopes(

@@ -17,7 +17,8 @@ from core.evaluation.photos import Analysis, Sample, find_people, paths
 from web.cli import common
 from web.cli.measuring import (
     Measured,
-    failures,
+    analysis_context,
+    analysis_facts,
     folder_argument,
     machine_facts,
     pack_option,
@@ -80,8 +81,7 @@ def identification(
     quoted = measured.setting()
     document = _document(f"Open-set search in {folder.name}", found, own, analysis, quoted)
     if as_json:
-        context = {"failures": analysis.failures, "seconds": analysis.seconds, "setting": quoted}
-        common.print_json(_plain(found, setting, own) | context)
+        common.print_json(_plain(found, setting, own) | analysis_context(quoted, analysis))
     else:
         show(document)
     write(document, lambda: _pictures(found, own), plots=plots, report=report)
@@ -90,13 +90,10 @@ def identification(
 def _document(
     title: str, found: Identification, own: float, analysis: Analysis, quoted: dict[str, Any]
 ) -> Document:
-    photos = f"{len(analysis.samples):,}, analysed in {analysis.seconds:.1f} s"
     return Document(
         f"{title}, pack {quoted['pack']}",
         (
-            ("pack", f"{quoted['pack']} on {quoted['device']}"),
-            ("photos", photos),
-            ("without a face", failures(analysis.failures)),
+            *analysis_facts(quoted, analysis),
             *_facts(found),
             *machine_facts(quoted),
         ),

@@ -10,7 +10,8 @@ from core.evaluation.verification import LEAST_MATCHES, Fold, Verification, veri
 from web.cli import common
 from web.cli.measuring import (
     Measured,
-    failures,
+    analysis_context,
+    analysis_facts,
     folder_argument,
     machine_facts,
     pack_option,
@@ -66,17 +67,14 @@ def lfw(
     document = Document(
         f"Pairs of {pairs_file.name}, pack {setting['pack']}",
         (
-            ("pack", f"{setting['pack']} on {setting['device']}"),
-            ("photos", f"{len(analysis.samples):,}, analysed in {analysis.seconds:.1f} s"),
-            ("without a face", failures(analysis.failures)),
+            *analysis_facts(setting, analysis),
             *_facts(found, own),
             *machine_facts(setting),
         ),
         (_table(found),),
     )
     if as_json:
-        context = {"failures": analysis.failures, "seconds": analysis.seconds, "setting": setting}
-        common.print_json(_plain(found, own) | context)
+        common.print_json(_plain(found, own) | analysis_context(setting, analysis))
     else:
         show(document)
     write(document, lambda: _pictures(found, own), plots=plots, report=report)

@@ -107,6 +107,20 @@ def machine_facts(setting: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def analysis_facts(setting: dict[str, Any], analysis: Analysis) -> list[tuple[str, str]]:
+    """Return the lines about the pack and the analysed photos for people."""
+    return [
+        ("pack", f"{setting['pack']} on {setting['device']}"),
+        ("photos", f"{len(analysis.samples):,}, analysed in {analysis.seconds:.1f} s"),
+        ("without a face", failures(analysis.failures)),
+    ]
+
+
+def analysis_context(setting: dict[str, Any], analysis: Analysis) -> dict[str, Any]:
+    """Return what JSON says beside the figures."""
+    return {"failures": analysis.failures, "seconds": analysis.seconds, "setting": setting}
+
+
 def failures(found: Mapping[str, int]) -> str:
     """Name photos without a usable face, by reason."""
     return ", ".join(f"{n:,} {reason}" for reason, n in sorted(found.items())) or "none"
