@@ -50,14 +50,32 @@ CREATE TABLE public.collections (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     quality_gate text DEFAULT 'off'::text NOT NULL,
+    layout text DEFAULT 'tail'::text NOT NULL,
+    alarm_budget integer,
+    impostors jsonb,
+    ef_search smallint,
+    keeps_queries boolean DEFAULT true NOT NULL,
+    CONSTRAINT collections_alarm_budget_check CHECK (((alarm_budget >= 2) AND (alarm_budget <= 1000000000))),
+    CONSTRAINT collections_ef_search_check CHECK (((ef_search >= 10) AND (ef_search <= 1000))),
     CONSTRAINT collections_face_count_check CHECK ((face_count >= 0)),
     CONSTRAINT collections_image_count_check CHECK ((image_count >= 0)),
+    CONSTRAINT collections_layout_check CHECK ((layout = ANY (ARRAY['tail'::text, 'own'::text]))),
     CONSTRAINT collections_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT collections_quality_gate_check CHECK ((quality_gate = ANY (ARRAY['off'::text, 'standard'::text, 'strict'::text]))),
     CONSTRAINT collections_threshold_check CHECK (((threshold >= ('-1'::integer)::double precision) AND (threshold <= (1)::double precision)))
 );
 
 COMMENT ON COLUMN public.collections.quality_gate IS 'What faces must measure up to; counts for photos indexed from now on.';
+
+COMMENT ON COLUMN public.collections.layout IS 'own: its faces are in the partition faces_c_<id>; tail: in the hashed default one.';
+
+COMMENT ON COLUMN public.collections.alarm_budget IS 'N of "a search for a stranger finds somebody at most once in N"; null: `threshold`.';
+
+COMMENT ON COLUMN public.collections.impostors IS 'What the last calibration found: which cosine keeps which false match rate.';
+
+COMMENT ON COLUMN public.collections.ef_search IS 'Null: FACESEARCH_HNSW_EF_SEARCH.';
+
+COMMENT ON COLUMN public.collections.keeps_queries IS 'Whether a few query vectors are kept, so that recall can be measured on real ones.';
 
 CREATE TABLE public.doomed_files (
     id bigint NOT NULL,
@@ -97,6 +115,9 @@ CREATE TABLE public.faces (
     roll real NOT NULL,
     embedding public.halfvec NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -108,6 +129,10 @@ COMMENT ON COLUMN public.faces."position" IS 'Index of the face in its image, be
 COMMENT ON COLUMN public.faces.box IS 'left, top, right, bottom in pixels of the upright image.';
 
 COMMENT ON COLUMN public.faces.norm IS 'Length of the raw embedding.';
+
+COMMENT ON COLUMN public.faces.tags IS 'A copy of the image''s, as captured_at is.';
+
+COMMENT ON COLUMN public.faces.cluster_id IS 'Unnamed faces with the same value look like one person.';
 
 CREATE TABLE public.faces_tail (
     id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
@@ -130,6 +155,9 @@ CREATE TABLE public.faces_tail (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -157,6 +185,9 @@ CREATE TABLE public.faces_tail_0 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -183,6 +214,9 @@ CREATE TABLE public.faces_tail_1 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -209,6 +243,9 @@ CREATE TABLE public.faces_tail_2 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -235,6 +272,9 @@ CREATE TABLE public.faces_tail_3 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -261,6 +301,9 @@ CREATE TABLE public.faces_tail_4 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -287,6 +330,9 @@ CREATE TABLE public.faces_tail_5 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -313,6 +359,9 @@ CREATE TABLE public.faces_tail_6 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -339,6 +388,9 @@ CREATE TABLE public.faces_tail_7 (
     roll real CONSTRAINT faces_roll_not_null NOT NULL,
     embedding public.halfvec CONSTRAINT faces_embedding_not_null NOT NULL,
     created_at timestamp with time zone DEFAULT now() CONSTRAINT faces_created_at_not_null NOT NULL,
+    tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
+    captured_at timestamp with time zone,
+    cluster_id uuid,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -362,6 +414,8 @@ CREATE TABLE public.images (
     skipped_faces jsonb DEFAULT '[]'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    captured_at timestamp with time zone,
     CONSTRAINT images_sha256_check CHECK ((length(sha256) = 32)),
     CONSTRAINT images_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'indexed'::text, 'rejected'::text, 'dead'::text])))
 );
@@ -369,6 +423,27 @@ CREATE TABLE public.images (
 COMMENT ON COLUMN public.images.sha256 IS 'Of the bytes as uploaded; also the key of the blobs.';
 
 COMMENT ON COLUMN public.images.reason IS 'Why it was rejected, or no_face_found of an indexed image.';
+
+COMMENT ON COLUMN public.images.captured_at IS 'As the uploader said, else as EXIF says (taken as UTC where it names no zone).';
+
+CREATE TABLE public.index_work (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    action text NOT NULL,
+    kind text DEFAULT 'hnsw'::text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    step text,
+    done bigint DEFAULT 0 NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    detail text,
+    actor text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT index_work_action_check CHECK ((action = ANY (ARRAY['promote'::text, 'build'::text, 'rebuild'::text, 'drop'::text]))),
+    CONSTRAINT index_work_kind_check CHECK ((kind = ANY (ARRAY['hnsw'::text, 'bit'::text]))),
+    CONSTRAINT index_work_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
 
 CREATE TABLE public.items (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -419,6 +494,36 @@ CREATE TABLE public.people (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT people_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
+
+CREATE TABLE public.query_samples (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    embedding public.halfvec NOT NULL
+);
+
+CREATE TABLE public.recall_audits (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    kind text NOT NULL,
+    ef_search smallint NOT NULL,
+    queries integer NOT NULL,
+    faces bigint NOT NULL,
+    recall_1 real NOT NULL,
+    recall_10 real NOT NULL,
+    mates integer NOT NULL,
+    lost_mates integer NOT NULL,
+    approximate_ms real NOT NULL,
+    exact_ms real NOT NULL,
+    proposed_ef_search smallint,
+    CONSTRAINT recall_audits_check CHECK (((lost_mates >= 0) AND (lost_mates <= mates))),
+    CONSTRAINT recall_audits_kind_check CHECK ((kind = ANY (ARRAY['hnsw'::text, 'bit'::text]))),
+    CONSTRAINT recall_audits_mates_check CHECK ((mates >= 0)),
+    CONSTRAINT recall_audits_queries_check CHECK ((queries > 0)),
+    CONSTRAINT recall_audits_recall_10_check CHECK (((recall_10 >= (0)::double precision) AND (recall_10 <= (1)::double precision))),
+    CONSTRAINT recall_audits_recall_1_check CHECK (((recall_1 >= (0)::double precision) AND (recall_1 <= (1)::double precision)))
+);
+
+COMMENT ON COLUMN public.recall_audits.mates IS 'Faces at or above the threshold among the ten nearest, over all queries, by exact search.';
 
 CREATE TABLE public.secrets (
     name text NOT NULL,
@@ -580,10 +685,16 @@ ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.images
+    ADD CONSTRAINT images_collection_id_id_key UNIQUE (collection_id, id);
+
+ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_sha256_key UNIQUE (collection_id, sha256);
 
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.index_work
+    ADD CONSTRAINT index_work_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.items
     ADD CONSTRAINT items_job_id_position_key UNIQUE (job_id, "position");
@@ -601,7 +712,16 @@ ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.people
+    ADD CONSTRAINT people_collection_id_id_key UNIQUE (collection_id, id);
+
+ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.query_samples
+    ADD CONSTRAINT query_samples_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.recall_audits
+    ADD CONSTRAINT recall_audits_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_pkey PRIMARY KEY (name);
@@ -616,9 +736,23 @@ CREATE INDEX assignment_events_by_face ON public.assignment_events USING btree (
 
 CREATE INDEX doomed_files_by_deletion ON public.doomed_files USING btree (deletion, id);
 
+CREATE INDEX faces_by_capture ON ONLY public.faces USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
+CREATE INDEX faces_by_cluster ON ONLY public.faces USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
 CREATE INDEX faces_by_id ON ONLY public.faces USING btree (id);
 
 CREATE INDEX faces_by_person ON ONLY public.faces USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_by_tag ON ONLY public.faces USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_cluster_id_idx ON ONLY public.faces_tail USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_0_cluster_id_idx ON public.faces_tail_0 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_collection_id_captured_at_idx ON ONLY public.faces_tail USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
+CREATE INDEX faces_tail_0_collection_id_captured_at_idx ON public.faces_tail_0 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
 CREATE INDEX faces_tail_id_idx ON ONLY public.faces_tail USING btree (id);
 
@@ -628,37 +762,89 @@ CREATE INDEX faces_tail_person_id_quality_id_idx ON ONLY public.faces_tail USING
 
 CREATE INDEX faces_tail_0_person_id_quality_id_idx ON public.faces_tail_0 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
+CREATE INDEX faces_tail_tags_idx ON ONLY public.faces_tail USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_0_tags_idx ON public.faces_tail_0 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_1_cluster_id_idx ON public.faces_tail_1 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_1_collection_id_captured_at_idx ON public.faces_tail_1 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
 CREATE INDEX faces_tail_1_id_idx ON public.faces_tail_1 USING btree (id);
 
 CREATE INDEX faces_tail_1_person_id_quality_id_idx ON public.faces_tail_1 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_1_tags_idx ON public.faces_tail_1 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_2_cluster_id_idx ON public.faces_tail_2 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_2_collection_id_captured_at_idx ON public.faces_tail_2 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
 CREATE INDEX faces_tail_2_id_idx ON public.faces_tail_2 USING btree (id);
 
 CREATE INDEX faces_tail_2_person_id_quality_id_idx ON public.faces_tail_2 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
+CREATE INDEX faces_tail_2_tags_idx ON public.faces_tail_2 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_3_cluster_id_idx ON public.faces_tail_3 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_3_collection_id_captured_at_idx ON public.faces_tail_3 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
 CREATE INDEX faces_tail_3_id_idx ON public.faces_tail_3 USING btree (id);
 
 CREATE INDEX faces_tail_3_person_id_quality_id_idx ON public.faces_tail_3 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_3_tags_idx ON public.faces_tail_3 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_4_cluster_id_idx ON public.faces_tail_4 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_4_collection_id_captured_at_idx ON public.faces_tail_4 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
 CREATE INDEX faces_tail_4_id_idx ON public.faces_tail_4 USING btree (id);
 
 CREATE INDEX faces_tail_4_person_id_quality_id_idx ON public.faces_tail_4 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
+CREATE INDEX faces_tail_4_tags_idx ON public.faces_tail_4 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_5_cluster_id_idx ON public.faces_tail_5 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_5_collection_id_captured_at_idx ON public.faces_tail_5 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
 CREATE INDEX faces_tail_5_id_idx ON public.faces_tail_5 USING btree (id);
 
 CREATE INDEX faces_tail_5_person_id_quality_id_idx ON public.faces_tail_5 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX faces_tail_5_tags_idx ON public.faces_tail_5 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_6_cluster_id_idx ON public.faces_tail_6 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_6_collection_id_captured_at_idx ON public.faces_tail_6 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
 CREATE INDEX faces_tail_6_id_idx ON public.faces_tail_6 USING btree (id);
 
 CREATE INDEX faces_tail_6_person_id_quality_id_idx ON public.faces_tail_6 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
+CREATE INDEX faces_tail_6_tags_idx ON public.faces_tail_6 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX faces_tail_7_cluster_id_idx ON public.faces_tail_7 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
+
+CREATE INDEX faces_tail_7_collection_id_captured_at_idx ON public.faces_tail_7 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
 CREATE INDEX faces_tail_7_id_idx ON public.faces_tail_7 USING btree (id);
 
 CREATE INDEX faces_tail_7_person_id_quality_id_idx ON public.faces_tail_7 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
 
-CREATE INDEX images_by_collection ON public.images USING btree (collection_id, id);
+CREATE INDEX faces_tail_7_tags_idx ON public.faces_tail_7 USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE INDEX images_by_external_prefix ON public.images USING btree (collection_id, external_id text_pattern_ops) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX images_by_metadata ON public.images USING gin (metadata jsonb_path_ops) WHERE (metadata <> '{}'::jsonb);
 
 CREATE INDEX images_by_sha256 ON public.images USING btree (sha256);
+
+CREATE INDEX index_work_by_collection ON public.index_work USING btree (collection_id, id);
+
+CREATE UNIQUE INDEX index_work_open ON public.index_work USING btree (collection_id, action) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
 
 CREATE INDEX items_by_collection ON public.items USING btree (collection_id);
 
@@ -668,9 +854,19 @@ CREATE INDEX items_to_do ON public.items USING btree (id) WHERE (state = ANY (AR
 
 CREATE INDEX items_tried ON public.items USING btree (attempts) WHERE ((state = ANY (ARRAY['waiting'::text, 'running'::text])) AND (attempts > 0));
 
-CREATE INDEX people_by_collection ON public.people USING btree (collection_id, id);
+CREATE INDEX people_by_external_prefix ON public.people USING btree (collection_id, external_id text_pattern_ops) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX people_by_metadata ON public.people USING gin (metadata jsonb_path_ops) WHERE (metadata <> '{}'::jsonb);
 
 CREATE INDEX people_by_name ON public.people USING btree (collection_id, lower(name));
+
+CREATE INDEX query_samples_by_collection ON public.query_samples USING btree (collection_id, id);
+
+CREATE INDEX recall_audits_by_collection ON public.recall_audits USING btree (collection_id, id);
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_0_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_0_collection_id_captured_at_idx;
 
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_0_collection_id_external_id_key;
 
@@ -682,6 +878,12 @@ ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.f
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_0_pkey;
 
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_0_tags_idx;
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_1_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_1_collection_id_captured_at_idx;
+
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_1_collection_id_external_id_key;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_1_id_idx;
@@ -691,6 +893,12 @@ ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITI
 ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_1_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_1_pkey;
+
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_1_tags_idx;
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_2_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_2_collection_id_captured_at_idx;
 
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_2_collection_id_external_id_key;
 
@@ -702,6 +910,12 @@ ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.f
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_2_pkey;
 
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_2_tags_idx;
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_3_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_3_collection_id_captured_at_idx;
+
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_3_collection_id_external_id_key;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_3_id_idx;
@@ -711,6 +925,12 @@ ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITI
 ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_3_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_3_pkey;
+
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_3_tags_idx;
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_4_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_4_collection_id_captured_at_idx;
 
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_4_collection_id_external_id_key;
 
@@ -722,6 +942,12 @@ ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.f
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_4_pkey;
 
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_4_tags_idx;
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_5_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_5_collection_id_captured_at_idx;
+
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_5_collection_id_external_id_key;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_5_id_idx;
@@ -731,6 +957,12 @@ ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITI
 ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_5_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_5_pkey;
+
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_5_tags_idx;
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_6_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_6_collection_id_captured_at_idx;
 
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_6_collection_id_external_id_key;
 
@@ -742,6 +974,12 @@ ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.f
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_6_pkey;
 
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_6_tags_idx;
+
+ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_7_cluster_id_idx;
+
+ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_7_collection_id_captured_at_idx;
+
 ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_7_collection_id_external_id_key;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_7_id_idx;
@@ -751,6 +989,12 @@ ALTER INDEX public.faces_tail_image_id_position_collection_id_key ATTACH PARTITI
 ALTER INDEX public.faces_tail_person_id_quality_id_idx ATTACH PARTITION public.faces_tail_7_person_id_quality_id_idx;
 
 ALTER INDEX public.faces_tail_pkey ATTACH PARTITION public.faces_tail_7_pkey;
+
+ALTER INDEX public.faces_tail_tags_idx ATTACH PARTITION public.faces_tail_7_tags_idx;
+
+ALTER INDEX public.faces_by_cluster ATTACH PARTITION public.faces_tail_cluster_id_idx;
+
+ALTER INDEX public.faces_by_capture ATTACH PARTITION public.faces_tail_collection_id_captured_at_idx;
 
 ALTER INDEX public.faces_collection_id_external_id_key ATTACH PARTITION public.faces_tail_collection_id_external_id_key;
 
@@ -762,6 +1006,8 @@ ALTER INDEX public.faces_by_person ATTACH PARTITION public.faces_tail_person_id_
 
 ALTER INDEX public.faces_pkey ATTACH PARTITION public.faces_tail_pkey;
 
+ALTER INDEX public.faces_by_tag ATTACH PARTITION public.faces_tail_tags_idx;
+
 ALTER TABLE ONLY public.assignment_events
     ADD CONSTRAINT assignment_events_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
@@ -772,13 +1018,16 @@ ALTER TABLE public.faces
     ADD CONSTRAINT faces_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE public.faces
-    ADD CONSTRAINT faces_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.images(id) ON DELETE CASCADE;
+    ADD CONSTRAINT faces_image_fkey FOREIGN KEY (collection_id, image_id) REFERENCES public.images(collection_id, id) ON DELETE CASCADE;
 
 ALTER TABLE public.faces
-    ADD CONSTRAINT faces_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.people(id) ON DELETE SET NULL;
+    ADD CONSTRAINT faces_person_fkey FOREIGN KEY (collection_id, person_id) REFERENCES public.people(collection_id, id) ON DELETE SET NULL (person_id);
 
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.index_work
+    ADD CONSTRAINT index_work_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.items
     ADD CONSTRAINT items_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
@@ -794,3 +1043,9 @@ ALTER TABLE ONLY public.jobs
 
 ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.query_samples
+    ADD CONSTRAINT query_samples_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.recall_audits
+    ADD CONSTRAINT recall_audits_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;

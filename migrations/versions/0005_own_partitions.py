@@ -1,0 +1,57 @@
+"""Partitions of their own for large collections, and the work on them that takes long.
+
+Why: a collection with its own partition has an index that nobody shares, and is deleted by dropping a
+table. Foreign keys of faces now name the collection too: Postgres then looks into one partition for
+the faces of an image or of a person, where it looked into all.
+Old code while this runs: waits; then unaffected.
+Locks: SHARE ROW EXCLUSIVE on faces, images and people (reads go on, writes wait) while the new keys
+are checked: two joins over all faces. Undo: put the old foreign keys back.
+"""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Name the collection in the keys, remember where each collection is, and list the work."""
+    op.execute(
+        """
+        ALTER TABLE images ADD CONSTRAINT images_collection_id_id_key UNIQUE (collection_id, id);
+        DROP INDEX images_by_collection;
+        ALTER TABLE people ADD CONSTRAINT people_collection_id_id_key UNIQUE (collection_id, id);
+        DROP INDEX people_by_collection;
+        ALTER TABLE faces DROP CONSTRAINT faces_image_id_fkey;
+        ALTER TABLE faces DROP CONSTRAINT faces_person_id_fkey;
+        ALTER TABLE faces ADD CONSTRAINT faces_image_fkey FOREIGN KEY (collection_id, image_id)
+            REFERENCES images (collection_id, id) ON DELETE CASCADE;
+        ALTER TABLE faces ADD CONSTRAINT faces_person_fkey FOREIGN KEY (collection_id, person_id)
+            REFERENCES people (collection_id, id) ON DELETE SET NULL (person_id);
+
+        ALTER TABLE collections ADD COLUMN layout text NOT NULL DEFAULT 'tail'
+            CHECK (layout IN ('tail', 'own'));
+        COMMENT ON COLUMN collections.layout IS
+            'own: its faces are in the partition faces_c_<id>; tail: in the hashed default one.';
+
+        CREATE TABLE index_work (
+            id uuid PRIMARY KEY DEFAULT uuidv7(),
+            collection_id uuid NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+            action text NOT NULL CHECK (action IN ('promote', 'build', 'rebuild', 'drop')),
+            kind text NOT NULL DEFAULT 'hnsw' CHECK (kind IN ('hnsw', 'bit')),
+            state text NOT NULL DEFAULT 'waiting'
+                CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+            step text,
+            done bigint NOT NULL DEFAULT 0,
+            total bigint NOT NULL DEFAULT 0,
+            detail text,
+            actor text NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            started_at timestamptz,
+            finished_at timestamptz
+        );
+        CREATE INDEX index_work_by_collection ON index_work (collection_id, id);
+        CREATE UNIQUE INDEX index_work_open ON index_work (collection_id, action)
+            WHERE state IN ('waiting', 'running');
+        """
+    )
