@@ -289,7 +289,7 @@ def _nearest(
         services.pool.connection() as conn,
         rows.bounded(conn, timeout_s=settings.search_timeout_s, ef_search=settings.hnsw_ef_search),
     ):
-        large = collection.face_count > settings.exact_max_faces
+        large = collection.face_count > settings.promote_faces
         if large and rows.index_is_ready(conn, collection.id):
             return rows.hnsw(conn, query), IndexUse("hnsw", False, settings.hnsw_ef_search)
         return rows.exact(conn, query), IndexUse("exact", True)

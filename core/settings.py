@@ -113,10 +113,17 @@ class Settings(BaseSettings):
     )
 
     # Search
-    exact_max_faces: int = Field(
+    promote_faces: int = Field(
         50_000,
+        ge=1,
+        description="Collections above this size get a table and a search index of their own.",
+    )
+    index_build_mib: int = Field(
+        0,
         ge=0,
-        description="Collections up to this size are searched exactly, larger ones with HNSW.",
+        le=1024 * 1024,
+        description="Most memory of Postgres that building an index may take, in MiB; 0: a third of "
+        "its `effective_cache_size`.",
     )
     hnsw_ef_search: int = Field(
         100, ge=10, le=1000, description="Candidates that an HNSW search keeps while it looks."

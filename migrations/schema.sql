@@ -435,6 +435,7 @@ CREATE TABLE public.index_work (
     step text,
     done bigint DEFAULT 0 NOT NULL,
     total bigint DEFAULT 0 NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
     detail text,
     actor text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -507,6 +508,7 @@ CREATE TABLE public.recall_audits (
     kind text NOT NULL,
     ef_search smallint NOT NULL,
     queries integer NOT NULL,
+    stored_queries integer NOT NULL,
     faces bigint NOT NULL,
     recall_1 real NOT NULL,
     recall_10 real NOT NULL,
@@ -515,7 +517,10 @@ CREATE TABLE public.recall_audits (
     approximate_ms real NOT NULL,
     exact_ms real NOT NULL,
     proposed_ef_search smallint,
-    CONSTRAINT recall_audits_check CHECK (((lost_mates >= 0) AND (lost_mates <= mates))),
+    applied boolean DEFAULT false NOT NULL,
+    steps jsonb DEFAULT '[]'::jsonb NOT NULL,
+    CONSTRAINT recall_audits_check CHECK (((stored_queries >= 0) AND (stored_queries <= queries))),
+    CONSTRAINT recall_audits_check1 CHECK (((lost_mates >= 0) AND (lost_mates <= mates))),
     CONSTRAINT recall_audits_kind_check CHECK ((kind = ANY (ARRAY['hnsw'::text, 'bit'::text]))),
     CONSTRAINT recall_audits_mates_check CHECK ((mates >= 0)),
     CONSTRAINT recall_audits_queries_check CHECK ((queries > 0)),
@@ -523,7 +528,15 @@ CREATE TABLE public.recall_audits (
     CONSTRAINT recall_audits_recall_1_check CHECK (((recall_1 >= (0)::double precision) AND (recall_1 <= (1)::double precision)))
 );
 
+COMMENT ON COLUMN public.recall_audits.stored_queries IS 'Of the queries: stored faces that stand in where too few real ones were kept.';
+
 COMMENT ON COLUMN public.recall_audits.mates IS 'Faces at or above the threshold among the ten nearest, over all queries, by exact search.';
+
+COMMENT ON COLUMN public.recall_audits.proposed_ef_search IS 'The smallest that reaches the goal; null: none that was tried does.';
+
+COMMENT ON COLUMN public.recall_audits.applied IS 'Whether the proposal was set at once.';
+
+COMMENT ON COLUMN public.recall_audits.steps IS 'What each ef_search that was tried gave.';
 
 CREATE TABLE public.secrets (
     name text NOT NULL,

@@ -197,7 +197,7 @@ def test_a_large_collection_is_searched_by_its_index_once_that_is_built(
     services: Services, collection: Collection, store: Any, photo: Photo
 ) -> None:
     store(*(photo(n) for n in range(6)))
-    small = replace(services, settings=services.settings.model_copy(update={"exact_max_faces": 5}))
+    small = replace(services, settings=services.settings.model_copy(update={"promote_faces": 5}))
     large = fresh(services, collection)
     first = faces_of(services, collection)[0]
 

@@ -93,7 +93,7 @@ class Runtime:
         assert url is not None, "services were opened"  # noqa: S101
         try:
             with connect(url, autocommit=True) as conn:
-                done = search.maintain_indexes(conn, exact_max=self.settings.exact_max_faces)
+                done = search.maintain_indexes(conn, exact_max=self.settings.promote_faces)
         except Exception:
             logger.exception("the indexes could not be maintained; the next round tries again")
             return

@@ -44,6 +44,7 @@ def upgrade() -> None:
             step text,
             done bigint NOT NULL DEFAULT 0,
             total bigint NOT NULL DEFAULT 0,
+            attempts smallint NOT NULL DEFAULT 0,
             detail text,
             actor text NOT NULL,
             created_at timestamptz NOT NULL DEFAULT now(),

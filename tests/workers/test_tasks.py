@@ -282,7 +282,7 @@ def test_an_index_is_built_when_a_collection_grows_beyond_exact_search(
 ) -> None:
     upload(doorbell, *(photo(n) for n in range(4)))
     indexing.index_batch(services, {collection.space_id: fake_pipeline})
-    worker = start_worker(settings.model_copy(update={"exact_max_faces": 3}))
+    worker = start_worker(settings.model_copy(update={"promote_faces": 3}))
 
     bell.app.send_task(INDEX_TASK, queue=MAINTENANCE_QUEUE)
 
