@@ -9,6 +9,7 @@ from psycopg.errors import UniqueViolation
 
 from core.blobs import BlobStore
 from core.db import collections as rows
+from core.db import recall as recall_rows
 from core.db import removals
 from core.db.collections import Collection
 from core.db.pool import Connection, Pool
@@ -42,6 +43,7 @@ def create(
     metadata: Mapping[str, Any] | None = None,
     threshold: float | None = None,
     quality_gate: Gate = USUAL,
+    keeps_queries: bool = True,
 ) -> Collection:
     """Make a collection in the space of *pack*; without *threshold* it takes the pack's.
 
@@ -61,6 +63,7 @@ def create(
                 threshold=pack.threshold if threshold is None else _stored(threshold),
                 threshold_source=pack.threshold_source if threshold is None else CHOSEN,
                 quality_gate=quality_gate,
+                keeps_queries=keeps_queries,
             )
     except UniqueViolation as error:
         raise _taken(error, name, external_id) from None
@@ -111,10 +114,13 @@ def change(
     threshold: float | None = None,
     threshold_source: str = CHOSEN,
     quality_gate: Gate | None = None,
+    ef_search: int | None = None,
+    keeps_queries: bool | None = None,
 ) -> Collection:
-    """Change what is given; an empty external id removes it.
+    """Change what is given; an empty external id removes it, as an ef_search of 0 does.
 
-    A new gate judges photos that are indexed from now on.
+    A new gate judges photos that are indexed from now on. Whoever keeps no queries any more loses
+    those that were kept, at once.
 
     Raises:
         CollectionNotFound: There is none with this id.
@@ -131,7 +137,12 @@ def change(
                 threshold=None if threshold is None else _stored(threshold),
                 threshold_source=None if threshold is None else threshold_source,
                 quality_gate=quality_gate,
+                ef_search=ef_search,
+                keeps_queries=keeps_queries,
             )
+            if keeps_queries is False:
+                # Behind the update, which waits for whoever is just keeping one.
+                recall_rows.forget_queries(conn, collection_id)
     except UniqueViolation as error:
         raise _taken(error, name, external_id) from None
     if not known:

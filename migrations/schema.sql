@@ -497,10 +497,12 @@ CREATE TABLE public.people (
 );
 
 CREATE TABLE public.query_samples (
-    id uuid DEFAULT uuidv7() NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
     collection_id uuid NOT NULL,
     embedding public.halfvec NOT NULL
 );
+
+COMMENT ON COLUMN public.query_samples.id IS 'Random: it must not tell when somebody searched.';
 
 CREATE TABLE public.recall_audits (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -873,7 +875,7 @@ CREATE INDEX people_by_metadata ON public.people USING gin (metadata jsonb_path_
 
 CREATE INDEX people_by_name ON public.people USING btree (collection_id, lower(name));
 
-CREATE INDEX query_samples_by_collection ON public.query_samples USING btree (collection_id, id);
+CREATE INDEX query_samples_by_collection ON public.query_samples USING btree (collection_id);
 
 CREATE INDEX recall_audits_by_collection ON public.recall_audits USING btree (collection_id, id);
 

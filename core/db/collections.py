@@ -24,6 +24,9 @@ class Collection:
         threshold: Cosine from which two faces count as the same person.
         threshold_source: Where that number comes from, for people.
         quality_gate: Of `core.gates.Gate`; counts for photos that are indexed from now on.
+        layout: ``own`` where its faces have a partition of their own, else ``tail``.
+        ef_search: Candidates that a search of its index keeps; None: as the settings say.
+        keeps_queries: Whether a few query vectors are kept, to measure recall with.
     """
 
     id: UUID
@@ -36,6 +39,9 @@ class Collection:
     threshold: float
     threshold_source: str
     quality_gate: str
+    layout: str
+    ef_search: int | None
+    keeps_queries: bool
     image_count: int
     face_count: int
     person_count: int
@@ -76,6 +82,7 @@ def insert(
     threshold: float,
     threshold_source: str,
     quality_gate: str,
+    keeps_queries: bool = True,
 ) -> UUID:
     """Store a collection; return its id.
 
@@ -93,6 +100,7 @@ def insert(
             "threshold": threshold,
             "threshold_source": threshold_source,
             "quality_gate": quality_gate,
+            "keeps_queries": keeps_queries,
         },
     )
     return made
@@ -131,8 +139,10 @@ def update(
     threshold: float | None,
     threshold_source: str | None,
     quality_gate: str | None,
+    ef_search: int | None = None,
+    keeps_queries: bool | None = None,
 ) -> bool:
-    """Change what is not None (an empty external id clears it); False when there is no such row."""
+    """Change what is not None (an empty external id and an ef_search of 0 clear it); False when there is no such row."""
     params = {
         "id": collection_id,
         "name": name,
@@ -141,6 +151,8 @@ def update(
         "threshold": threshold,
         "threshold_source": threshold_source,
         "quality_gate": quality_gate,
+        "ef_search": ef_search,
+        "keeps_queries": keeps_queries,
     }
     return execute(conn, SQL["update"], params) == 1
 

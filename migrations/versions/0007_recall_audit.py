@@ -22,11 +22,12 @@ def upgrade() -> None:
             'Whether a few query vectors are kept, so that recall can be measured on real ones.';
 
         CREATE TABLE query_samples (
-            id uuid PRIMARY KEY DEFAULT uuidv7(),
+            id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
             collection_id uuid NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
             embedding halfvec NOT NULL
         );
-        CREATE INDEX query_samples_by_collection ON query_samples (collection_id, id);
+        COMMENT ON COLUMN query_samples.id IS 'Random: it must not tell when somebody searched.';
+        CREATE INDEX query_samples_by_collection ON query_samples (collection_id);
 
         CREATE TABLE recall_audits (
             id uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -34,6 +35,7 @@ def upgrade() -> None:
             kind text NOT NULL CHECK (kind IN ('hnsw', 'bit')),
             ef_search smallint NOT NULL,
             queries integer NOT NULL CHECK (queries > 0),
+            stored_queries integer NOT NULL CHECK (stored_queries BETWEEN 0 AND queries),
             faces bigint NOT NULL,
             recall_1 real NOT NULL CHECK (recall_1 BETWEEN 0 AND 1),
             recall_10 real NOT NULL CHECK (recall_10 BETWEEN 0 AND 1),
@@ -41,10 +43,18 @@ def upgrade() -> None:
             lost_mates integer NOT NULL CHECK (lost_mates BETWEEN 0 AND mates),
             approximate_ms real NOT NULL,
             exact_ms real NOT NULL,
-            proposed_ef_search smallint
+            proposed_ef_search smallint,
+            applied boolean NOT NULL DEFAULT false,
+            steps jsonb NOT NULL DEFAULT '[]'
         );
+        COMMENT ON COLUMN recall_audits.stored_queries IS
+            'Of the queries: stored faces that stand in where too few real ones were kept.';
         COMMENT ON COLUMN recall_audits.mates IS
             'Faces at or above the threshold among the ten nearest, over all queries, by exact search.';
+        COMMENT ON COLUMN recall_audits.proposed_ef_search IS
+            'The smallest that reaches the goal; null: none that was tried does.';
+        COMMENT ON COLUMN recall_audits.applied IS 'Whether the proposal was set at once.';
+        COMMENT ON COLUMN recall_audits.steps IS 'What each ef_search that was tried gave.';
         CREATE INDEX recall_audits_by_collection ON recall_audits (collection_id, id);
         """
     )

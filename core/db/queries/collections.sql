@@ -6,15 +6,16 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: insert
 INSERT INTO collections (name, external_id, metadata, space_id, threshold, threshold_source,
-                         quality_gate)
+                         quality_gate, keeps_queries)
 VALUES (%(name)s, %(external_id)s, %(metadata)s, %(space_id)s, %(threshold)s, %(threshold_source)s,
-        %(quality_gate)s)
+        %(quality_gate)s, %(keeps_queries)s)
 RETURNING id;
 
 -- name: get
 SELECT collections.id, collections.name, collections.external_id, collections.metadata,
        collections.space_id, spaces.pack, spaces.dimension,
        collections.threshold, collections.threshold_source, collections.quality_gate,
+       collections.layout, collections.ef_search, collections.keeps_queries,
        collections.image_count, collections.face_count,
        (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
        collections.created_at, collections.updated_at
@@ -29,6 +30,7 @@ SELECT id FROM collections WHERE name = %(name)s;
 SELECT collections.id, collections.name, collections.external_id, collections.metadata,
        collections.space_id, spaces.pack, spaces.dimension,
        collections.threshold, collections.threshold_source, collections.quality_gate,
+       collections.layout, collections.ef_search, collections.keeps_queries,
        collections.image_count, collections.face_count,
        (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
        collections.created_at, collections.updated_at
@@ -39,7 +41,7 @@ SELECT collections.id, collections.name, collections.external_id, collections.me
  LIMIT %(limit)s;
 
 -- name: update
--- A null keeps what is there; external_id is cleared with an empty text.
+-- A null keeps what is there; external_id is cleared with an empty text, ef_search with a zero.
 UPDATE collections
    SET name = coalesce(%(name)s, name),
        external_id = CASE WHEN %(external_id)s::text IS NULL THEN external_id
@@ -48,6 +50,9 @@ UPDATE collections
        threshold = coalesce(%(threshold)s, threshold),
        threshold_source = coalesce(%(threshold_source)s, threshold_source),
        quality_gate = coalesce(%(quality_gate)s, quality_gate),
+       ef_search = CASE WHEN %(ef_search)s::smallint IS NULL THEN ef_search
+                        ELSE nullif(%(ef_search)s::smallint, 0) END,
+       keeps_queries = coalesce(%(keeps_queries)s, keeps_queries),
        updated_at = now()
  WHERE id = %(id)s;
 
