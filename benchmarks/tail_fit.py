@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.calibration import REACH, Calibration, calibrate
+from core.budget import REACH
+from core.evaluation.calibration import Calibration, calibrate
 from core.evaluation.comparing import compare
 from core.evaluation.photos import analyse, find_people, labels, paths
 from core.evaluation.scores import Scores

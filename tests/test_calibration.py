@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from core import calibration, gallery, people
+from core.budget import Evidence
 from core.db import calibration as rows
 from core.db.collections import Collection
 from core.errors import InvalidRequest
-from core.evaluation.calibration import Evidence, Point, calibrate
+from core.evaluation.calibration import Point, calibrate
 from core.evaluation.scores import Share
 from core.services import Services
 

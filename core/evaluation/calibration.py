@@ -1,18 +1,18 @@
 """Thresholds from false match rates, and false match rates from a budget of false alarms."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from math import ceil, expm1, inf, log1p
+from math import inf
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.budget import Curve, Evidence, Fit, rate_of
 from core.errors import InvalidRequest
 from core.evaluation.comparing import Comparison, Embeddings, Owners, Tail, compare
 from core.evaluation.photos import Progress
-from core.evaluation.scores import DIGITS, STEP, Share
-from core.evaluation.tails import Check, Fit, check
+from core.evaluation.scores import Share
+from core.evaluation.tails import Check, check, fitted
 
 RATES: Final = (1e-3, 1e-4, 1e-5, 1e-6)
 ALARMS: Final = (1e-2, 1e-3)
@@ -22,19 +22,8 @@ LEAST_PAIRS: Final = 10
 """Pairs of people that must be left above a threshold to call it measured: of 10 counted, the true
 number is 5 to 18 with a confidence of 95 %."""
 
-REACH: Final = 100
-"""How many times rarer than the rarest rate that could be measured a fit may be asked for."""
-
 SHOWN: Final = 10
 """Impostor pairs named one by one; some look alike, some are one person under two names."""
-
-
-class Evidence(StrEnum):
-    """What a threshold stands on."""
-
-    MEASURED = "measured"
-    EXTRAPOLATED = "extrapolated"
-    NONE = "too few pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,34 +103,20 @@ class Calibration:
         """Return the threshold that keeps the false alarms of a gallery under a budget."""
         return Budget(gallery, alarms, self.point(rate_of(alarms, gallery)))
 
+    @property
+    def curve(self) -> Curve:
+        """Which cosine keeps which false match rate."""
+        return Curve(self.scores.impostors, self.rarest, self.fit)
+
     def point(self, fmr: float) -> Point:
         """Return the threshold of a false match rate: counted, else foretold, else none."""
-        impostors = self.scores.impostors
-        if fmr >= self.rarest:
-            return self._at(impostors.threshold(fmr), fmr, Evidence.MEASURED)
-        if self.fit is None or fmr < self.rarest / REACH:
-            return Point(fmr, Evidence.NONE, None, None, None)
-        foretold = ceil(self.fit.threshold(fmr) / STEP) * STEP
-        least = impostors.threshold(self.rarest)
-        return self._at(max(foretold, least), fmr, Evidence.EXTRAPOLATED)
-
-    def _at(self, threshold: float, fmr: float, evidence: Evidence) -> Point:
-        threshold = round(threshold, DIGITS)
-        if threshold >= 1:  # so many photos are there twice, under different names
-            return Point(fmr, Evidence.NONE, None, None, None)
+        threshold, evidence = self.curve.at(fmr)
+        if threshold is None:
+            return Point(fmr, evidence, None, None, None)
         passing, tar = (
             scores.share(threshold) for scores in (self.scores.impostors, self.scores.mates)
         )
         return Point(fmr, evidence, threshold, passing, tar)
-
-
-def rate_of(alarms: float, gallery: int) -> float:
-    """Return the FMR at which a search among *gallery* strangers finds one with chance *alarms*.
-
-    Solves ``alarms = 1 - (1 - FMR) ** gallery``. Faces of one person resemble each other, so that
-    several photos of each make the true chance somewhat smaller.
-    """
-    return -expm1(log1p(-alarms) / gallery)
 
 
 def calibrate(
@@ -163,7 +138,7 @@ def calibrate(
     firsts = _firsts(scores.tail, owners)
     enough = inf if len(firsts) < LEAST_PAIRS else int(firsts[LEAST_PAIRS - 1]) + 1
     rarest = enough / scores.impostors.total
-    fit = Fit.of(scores.tail.cosines, scores.impostors.total)
+    fit = fitted(scores.tail.cosines, scores.impostors.total)
     if fit is not None and fit.rate < rarest:  # it would speak for those few people alone
         fit = None
     return Calibration(

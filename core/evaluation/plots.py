@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from core.budget import Fit
 from core.evaluation.scores import STEP, Scores
-from core.evaluation.tails import Fit
 
 SIZE: Final = (7.2, 4.2)
 DPI: Final = 144

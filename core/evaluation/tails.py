@@ -9,12 +9,12 @@ counted was off by up to 4 itself. `benchmarks/tail_fit.py` measures it.
 """
 
 from dataclasses import dataclass
-from math import log
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.budget import Fit
 from core.evaluation.comparing import CLOSEST, Owners, Tail
 from core.evaluation.scores import Share
 
@@ -27,38 +27,20 @@ DEEPEST: Final = 1e-2
 """Of all impostor pairs. Further in, cosines fall more steeply with their rate than at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """``FMR(t) = rate * exp(-(t - start) / scale)`` for cosines *t* of *start* and more.
+def fitted(cosines: NDArray[np.floating], total: int) -> Fit | None:
+    """Fit the largest of *total* impostor cosines, given in descending order.
 
-    Attributes:
-        pairs: That it was made from.
+    None: they are too few.
     """
-
-    start: float
-    rate: float
-    scale: float
-    pairs: int
-
-    @classmethod
-    def of(cls, cosines: NDArray[np.floating], total: int) -> Self | None:
-        """Fit the largest of *total* impostor cosines, given in descending order.
-
-        None: they are too few.
-        """
-        wanted = round(max(USUAL * total, min(ENOUGH, DEEPEST * total)))
-        wanted = min(wanted, MOST, len(cosines) - 1)
-        if wanted < LEAST:
-            return None
-        start = float(cosines[wanted])
-        scale = float(np.mean(cosines[:wanted], dtype=np.float64)) - start
-        if scale <= 0:  # as many equal cosines: copies of one photo under several names
-            return None
-        return cls(start, wanted / total, scale, wanted)
-
-    def threshold(self, fmr: float) -> float:
-        """Return the cosine of a false match rate, which must not be above *rate*."""
-        return self.start + self.scale * log(self.rate / fmr)
+    wanted = round(max(USUAL * total, min(ENOUGH, DEEPEST * total)))
+    wanted = min(wanted, MOST, len(cosines) - 1)
+    if wanted < LEAST:
+        return None
+    start = float(cosines[wanted])
+    scale = float(np.mean(cosines[:wanted], dtype=np.float64)) - start
+    if scale <= 0:  # as many equal cosines: copies of one photo under several names
+        return None
+    return Fit(start, wanted / total, scale, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +67,7 @@ def check(tail: Tail, owners: Owners, fmr: float) -> Check | None:
     halves = {True: int(photos[0] * photos[1]), False: _even_pairs(owners)}
     reached = 0
     for half, total in halves.items():
-        fit = Fit.of(tail.cosines[odd != half], sum(halves.values()) - total)
+        fit = fitted(tail.cosines[odd != half], sum(halves.values()) - total)
         if fit is None or fmr > fit.rate:
             return None
         reached += int((tail.cosines[odd == half] >= fit.threshold(fmr)).sum())

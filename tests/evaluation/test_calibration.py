@@ -5,15 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.budget import REACH, Evidence, alarms_of, rate_of
 from core.errors import InvalidRequest
-from core.evaluation.calibration import (
-    LEAST_PAIRS,
-    REACH,
-    Calibration,
-    Evidence,
-    calibrate,
-    rate_of,
-)
+from core.evaluation.calibration import LEAST_PAIRS, Calibration, calibrate
 
 
 def people(count: int, photos: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -143,4 +137,4 @@ def test_the_rate_spends_the_budget_of_the_whole_gallery(alarms: float, gallery:
     rate = rate_of(alarms, gallery)
 
     assert 0 < rate <= alarms * (1 + 1e-12)
-    assert -np.expm1(gallery * np.log1p(-rate)) == pytest.approx(alarms, rel=1e-9)
+    assert alarms_of(rate, gallery) == pytest.approx(alarms, rel=1e-9)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.budget import Fit
 from core.evaluation.plots import DARK, LIGHT, Names, Theme, det, histogram, tail
 from core.evaluation.scores import Scores
-from core.evaluation.tails import Fit
 
 NAMES = Names("mates", "strangers", "FMR", "FNMR")
 RANDOM = np.random.default_rng(0)

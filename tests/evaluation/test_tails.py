@@ -7,7 +7,7 @@ import pytest
 
 from core.evaluation import tails
 from core.evaluation.comparing import Tail
-from core.evaluation.tails import Fit, _even_pairs, check
+from core.evaluation.tails import _even_pairs, check, fitted
 
 
 def exponential(total: int, scale: float, seed: int = 1) -> np.ndarray:
@@ -20,7 +20,7 @@ def exponential(total: int, scale: float, seed: int = 1) -> np.ndarray:
 def test_a_known_tail_is_foretold_far_beyond_what_was_seen() -> None:
     cosines = exponential(1_000_000, 0.03)
 
-    fit = Fit.of(cosines[:20_000], len(cosines))
+    fit = fitted(cosines[:20_000], len(cosines))
 
     assert fit is not None
     assert fit.pairs == 1000
@@ -31,19 +31,19 @@ def test_a_known_tail_is_foretold_far_beyond_what_was_seen() -> None:
 def test_a_tail_that_ends_sooner_is_never_promised_to_be_rarer() -> None:
     cosines = np.sort(np.random.default_rng(3).normal(0, 0.1, 1_000_000))[::-1]
 
-    fit = Fit.of(cosines[:20_000], len(cosines))
+    fit = fitted(cosines[:20_000], len(cosines))
 
     assert fit is not None
     assert (cosines >= fit.threshold(1e-5)).mean() <= 1e-5
 
 
 def test_too_few_pairs_give_no_fit() -> None:
-    assert Fit.of(exponential(5000, 0.03)[:2000], 5000) is None
-    assert Fit.of(np.array([0.5, 0.4]), 1_000_000) is None
+    assert fitted(exponential(5000, 0.03)[:2000], 5000) is None
+    assert fitted(np.array([0.5, 0.4]), 1_000_000) is None
 
 
 def test_equal_cosines_give_no_fit() -> None:
-    assert Fit.of(np.ones(20_000), 1_000_000) is None
+    assert fitted(np.ones(20_000), 1_000_000) is None
 
 
 def test_halves_are_counted_as_they_are() -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import expm1, isinf, log1p
+from math import isinf
 from typing import Any
 
+from core.budget import REACH, Evidence, alarms_of
 from core.db.collections import Collection
-from core.evaluation.calibration import LEAST_PAIRS, REACH, Budget, Calibration, Evidence, Point
+from core.evaluation.calibration import LEAST_PAIRS, Budget, Calibration, Point
 from core.evaluation.scores import Share
 from web.cli.reporting import Document, Table, plain
 
@@ -75,7 +76,7 @@ def _facts(subject: Subject, wish: Point) -> list[tuple[str, str]]:
     found = subject.found
     impostors, mates = found.scores.impostors.total, found.scores.mates.total
     now = _now(subject)
-    alarms = -expm1(found.gallery * log1p(-min(now.rate, 1 - 1e-12)))
+    alarms = alarms_of(min(now.rate, 1 - 1e-12), found.gallery)
     return [
         ("faces", f"{found.faces:,} of {found.people:,} people"),
         ("pairs", f"{impostors:,} of different people, {mates:,} of one person"),
