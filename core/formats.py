@@ -5,7 +5,6 @@ judged here, and only the one class that reads that format sees the file. This a
 ``Image.open``, whose guard against large pictures warns or raises at limits of its own.
 """
 
-import struct
 from collections.abc import Callable
 from io import BytesIO
 from typing import Final
@@ -19,6 +18,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
+
+from core import exif
 
 OPENERS: Final[dict[str, Callable[[BytesIO], ImageFile]]] = {
     "jpeg": JpegImageFile,  # of an MPO it reads the first picture, which is a whole JPEG
@@ -52,7 +53,6 @@ _HEIF_BRANDS: Final = frozenset(
 )
 
 _NEW_SUBFILE_TYPE: Final = 254
-ORIENTATION_TAG: Final = 0x0112
 
 
 def sniff(data: bytes) -> str | None:
@@ -128,16 +128,20 @@ def is_stand_in(picture: ImageFile) -> bool:
 def orientation(picture: ImageFile) -> int:
     """Return the EXIF orientation, 1 to 8, that is still to be applied; 1 where none is given.
 
-    Read here and not by Pillow's parser: that one warns and raises on the damaged EXIF blocks
-    which real photos are full of, and for PNG it decodes the whole picture first. TIFF and HEIC
-    arrive turned: their decoders apply the orientation themselves.
+    TIFF and HEIC arrive turned: their decoders apply the orientation themselves.
     """
     if isinstance(picture, TiffImageFile | HeifImageFile):
         return 1
-    exif = picture.info.get("exif")
-    if exif is None:
-        exif = _raw_profile(picture.info.get("Raw profile type exif", ""))
-    return _orientation_of(exif)
+    return exif.orientation(exif_block(picture))
+
+
+def exif_block(picture: ImageFile) -> bytes:
+    """Return the EXIF block of a picture that is no TIFF; empty where there is none yet.
+
+    (A PNG may have it behind its pixels.)
+    """
+    block: bytes | None = picture.info.get("exif")
+    return _raw_profile(picture.info.get("Raw profile type exif", "")) if block is None else block
 
 
 def _raw_profile(text: str) -> bytes:
@@ -146,23 +150,3 @@ def _raw_profile(text: str) -> bytes:
         return bytes.fromhex("".join(text.split("\n")[3:]))
     except ValueError:
         return b""
-
-
-def _orientation_of(exif: bytes) -> int:
-    """Find the orientation in the first directory of an EXIF block, whatever its state."""
-    block = exif.removeprefix(b"Exif\0\0")
-    order = {b"II": "<", b"MM": ">"}.get(block[:2])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(f"{order}I", block, 4)
-        (entries,) = struct.unpack_from(f"{order}H", block, start)
-        for entry in range(entries):
-            tag, _kind, _count, value = struct.unpack_from(
-                f"{order}HHIH", block, start + 2 + 12 * entry
-            )
-            if tag == ORIENTATION_TAG:
-                return value if 1 <= value <= 8 else 1  # noqa: PLR2004
-    except struct.error:  # the block is cut off
-        return 1
-    return 1

@@ -1,8 +1,12 @@
 """Images and faces that are stored: looked at, fetched and deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
+
+from psycopg.errors import UniqueViolation
 
 from core.blobs import BlobStore, Kind
 from core.db import collections as collection_rows
@@ -14,7 +18,14 @@ from core.db.faces import Face
 from core.db.images import Image
 from core.db.jobs import Item, Job
 from core.db.pool import Connection, Pool
-from core.errors import BlobMissing, FaceNotFound, ImageNotFound, JobNotFound, NotReady
+from core.errors import (
+    BlobMissing,
+    FaceNotFound,
+    ImageNotFound,
+    JobNotFound,
+    NameTaken,
+    NotReady,
+)
 from core.faces import Embedding
 from core.removal import remove_files
 
@@ -53,11 +64,67 @@ def images(
     after: UUID | None = None,
     state: str | None = None,
     external_id: str | None = None,
+    tag: str | None = None,
+    captured_from: datetime | None = None,
+    captured_before: datetime | None = None,
 ) -> list[Image]:
     """Return up to *limit* images behind *after*, newest first."""
     return image_rows.page(
-        conn, collection_id, limit=limit, after=after, state=state, external_id=external_id
+        conn,
+        collection_id,
+        limit=limit,
+        after=after,
+        state=state,
+        external_id=external_id,
+        tag=tag,
+        captured_from=captured_from,
+        captured_before=captured_before,
     )
+
+
+def change_image(
+    conn: Connection,
+    image_id: UUID,
+    *,
+    external_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Sequence[str] | None = None,
+    captured_at: datetime | None = None,
+    no_captured_at: bool = False,
+) -> ImageWithFaces:
+    """Change what is given, and what the image's faces repeat of it; an empty external id removes it.
+
+    Args:
+        no_captured_at: Forget when it was taken.
+
+    Raises:
+        ImageNotFound: There is none with this id.
+        NameTaken: The external id is in use.
+    """
+    try:
+        with conn.transaction():
+            found = image_rows.get(conn, image_id)
+            if found is None:
+                raise ImageNotFound(image_id)
+            collection_rows.hold(conn, [found.collection_id])
+            # Whoever indexes it holds its row too, and so writes either before this or after it.
+            facets = image_rows.update(
+                conn,
+                image_id,
+                external_id=external_id,
+                metadata=metadata,
+                tags=tags,
+                captured_at=captured_at,
+                no_captured_at=no_captured_at,
+            )
+            if facets is None:
+                raise ImageNotFound(image_id)
+            face_rows.repeat_facets(
+                conn, collection_id=found.collection_id, image_id=image_id, facets=facets
+            )
+    except UniqueViolation:
+        raise _taken(external_id) from None
+    return image(conn, image_id)
 
 
 def photo(pool: Pool, blobs: BlobStore, image_id: UUID) -> tuple[Image, bytes]:
@@ -127,6 +194,9 @@ def faces(
     person_id: UUID | None = None,
     named: bool | None = None,
     external_id: str | None = None,
+    tag: str | None = None,
+    captured_from: datetime | None = None,
+    captured_before: datetime | None = None,
 ) -> list[Face]:
     """Return up to *limit* faces behind *after*, newest first."""
     return face_rows.page(
@@ -137,7 +207,35 @@ def faces(
         person_id=person_id,
         named=named,
         external_id=external_id,
+        tag=tag,
+        captured_from=captured_from,
+        captured_before=captured_before,
     )
+
+
+def change_face(
+    conn: Connection,
+    face_id: UUID,
+    *,
+    external_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Face:
+    """Change what is given; an empty external id removes it.
+
+    Raises:
+        FaceNotFound: There is none with this id.
+        NameTaken: The external id is in use.
+    """
+    try:
+        with conn.transaction():
+            found = face(conn, face_id)
+            collection_rows.hold(conn, [found.collection_id])
+            known = face_rows.update(conn, found, external_id=external_id, metadata=metadata)
+            if not known:
+                raise FaceNotFound(face_id)
+    except UniqueViolation:
+        raise _taken(external_id) from None
+    return face(conn, face_id)
 
 
 def embedding(conn: Connection, face_id: UUID) -> Embedding:
@@ -198,3 +296,7 @@ def items(
 ) -> list[Item]:
     """Return up to *limit* items of a job behind position *after*, in the sender's order."""
     return job_rows.items(conn, job_id, limit=limit, after=after, state=state)
+
+
+def _taken(external_id: str | None) -> NameTaken:
+    return NameTaken(f"The external id {external_id!r} is in use.", field="external_id")

@@ -6,7 +6,8 @@ Thread-safe: nothing is kept between calls and no switch of a library is touched
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Flag, auto
 from io import BytesIO
 from typing import Final, Self
@@ -19,7 +20,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from core import formats, structure
+from core import exif, formats, structure
 from core.errors import (
     FileTooLarge,
     ImageCorrupt,
@@ -107,12 +108,14 @@ class PhotoHeader:
         width: Of the upright picture. (A PNG may name its orientation after its pixels; then
             only the header that comes with the decoded photo has the sides in order.)
         bytes: Size of the file.
+        captured_at: When it was taken, as its EXIF says.
     """
 
     format: str
     width: int
     height: int
     bytes: int
+    captured_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +180,7 @@ def decode(data: bytes, limits: PhotoLimits, *, enough: int | None = None) -> De
         pixels = _upright(pixels, formats.orientation(picture))
     if reduction == 1:
         height, width, _ = pixels.shape
-        header = PhotoHeader(header.format, width, height, len(data))
+        header = replace(header, width=width, height=height)
     return DecodedPhoto(pixels, header, reduction)
 
 
@@ -290,7 +293,9 @@ def _open(data: bytes, limits: PhotoLimits) -> tuple[ImageFile, PhotoHeader]:
     _require_pixels(width, height, limits)
     if formats.orientation(picture) in _SWAPS_SIDES:
         width, height = height, width
-    return picture, PhotoHeader(name, width, height, len(data))
+    # The structure of a TIFF file is that of an EXIF block.
+    block = data if name == "tiff" else formats.exif_block(picture)
+    return picture, PhotoHeader(name, width, height, len(data), exif.captured_at(block))
 
 
 def _require_pixels(width: int, height: int, limits: PhotoLimits) -> None:

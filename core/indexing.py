@@ -7,7 +7,7 @@ changes nothing: a claim has a lease, and only its holder may finish it.
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -191,8 +191,12 @@ def _write_rows(
     collection_rows.hold(conn, [claim.collection_id for claim in claims])
     waiting = image_rows.lock_waiting(conn, [c.image_id for c in claims if c.image_id])
     ours = job_rows.lock_leased(conn, lease)
-    waiting &= {claim.image_id for claim in claims if claim.item_id in ours}
-    kept = [face for face in faces if face.image_id in waiting]
+    claimed = {claim.image_id for claim in claims if claim.item_id in ours}
+    waiting = {image_id: facets for image_id, facets in waiting.items() if image_id in claimed}
+    # As they are under the lock of the image: they may have changed while it was analysed.
+    kept = [
+        replace(face, facets=waiting[face.image_id]) for face in faces if face.image_id in waiting
+    ]
     face_rows.insert_many(conn, kept)
     done = set()
     for outcome in outcomes:
@@ -203,7 +207,7 @@ def _write_rows(
         job_rows.finish(conn, item_id, state="skipped", reason="image_deleted")
     for collection_id, count in sorted(Counter(face.collection_id for face in kept).items()):
         collection_rows.count(conn, collection_id, faces=count)
-    return waiting
+    return set(waiting)
 
 
 def _add_work(conn: Connection, written: Sequence[_Outcome], clock: _Clock) -> None:
@@ -265,7 +269,7 @@ def _copies(photo: AnalysedPhoto) -> Iterator[tuple[Kind, bytes]]:
         yield kind, copy
 
 
-def _finish(conn: Connection, outcome: _Outcome, waiting: set[UUID]) -> None:
+def _finish(conn: Connection, outcome: _Outcome, waiting: Container[UUID]) -> None:
     """Close an item and its image."""
     claim, result = outcome.claim, outcome.result
     image_id = claim.image_id

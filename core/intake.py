@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from core.db.images import Image
 from core.db.pool import Connection
 from core.doorbell import Doorbell
 from core.errors import BadImage, BrokerUnavailable, CollectionNotFound, NameTaken
+from core.facets import Facets
 from core.images import PhotoHeader, PhotoLimits, inspect
 from core.removal import forget_bytes
 from core.services import Services, require_disk
@@ -35,12 +37,16 @@ class Upload:
 
     Attributes:
         key: The name the sender knows it by; echoed in every answer about it.
+        tags: As `core.facets.clean_tags` leaves them.
+        captured_at: When it was taken; None: as its EXIF says.
     """
 
     key: str
     data: bytes
     external_id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    captured_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +231,8 @@ def _store_one(
         bytes=len(photo.upload.data),
         width=photo.header.width,
         height=photo.header.height,
+        # Of the header, not of the worker that decodes: so it is there before anybody can change it.
+        facets=Facets(photo.upload.tags, photo.upload.captured_at or photo.header.captured_at),
     )
     assert image_id is not None, "the lock on the bytes keeps others from inserting them"
     return Accepted(position, key, "waiting", image_id), True

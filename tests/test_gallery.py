@@ -1,6 +1,7 @@
 """Looking at what is stored, and deleting it with all its files."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,14 @@ import pytest
 from core import collections, gallery, people
 from core.blobs import Kind
 from core.db.collections import Collection
-from core.errors import BlobMissing, FaceNotFound, ImageNotFound, JobNotFound, NotReady
+from core.errors import (
+    BlobMissing,
+    FaceNotFound,
+    ImageNotFound,
+    JobNotFound,
+    NameTaken,
+    NotReady,
+)
 from core.intake import Upload, accept
 from core.pipeline import decode_crop
 from core.services import Services
@@ -178,3 +186,64 @@ def test_faces_and_items_can_be_paged(
     assert [face.id for face in hers] == ids[:1]
     assert [face.id for face in unnamed] == ids[1:]
     assert [item.image_id for item in items] == images[1:]
+
+
+def test_a_change_of_an_image_reaches_its_faces_and_no_others(
+    services: Services, store: Any, fake_pipeline: Any, photo: Photo
+) -> None:
+    fake_pipeline.faces = 2
+    image_id, other = store(photo(1), photo(2))
+    taken = datetime(2024, 5, 31, tzinfo=UTC)
+
+    with services.pool.connection() as conn:
+        changed = gallery.change_image(
+            conn, image_id, external_id="p-1", metadata={"n": 1}, tags=["a"], captured_at=taken
+        )
+        untouched = gallery.image(conn, other)
+        cleared = gallery.change_image(conn, image_id, external_id="", no_captured_at=True)
+
+    assert (changed.image.external_id, changed.image.metadata) == ("p-1", {"n": 1})
+    assert (changed.image.tags, changed.image.captured_at) == (["a"], taken)
+    assert [(face.tags, face.captured_at) for face in changed.faces] == [(["a"], taken)] * 2
+    assert [(face.tags, face.captured_at) for face in untouched.faces] == [([], None)] * 2
+    assert (cleared.image.external_id, cleared.image.metadata) == (None, {"n": 1})
+    assert [(face.tags, face.captured_at) for face in cleared.faces] == [(["a"], None)] * 2
+
+
+def test_a_face_takes_an_external_id_and_metadata(
+    services: Services, store: Any, photo: Photo
+) -> None:
+    (image_id,) = store(photo(1))
+    (face_id,) = faces_of(services, image_id)
+
+    with services.pool.connection() as conn:
+        gallery.change_face(conn, face_id, external_id="f-1", metadata={"n": 1})
+        face = gallery.change_face(conn, face_id)
+
+    assert (face.external_id, face.metadata) == ("f-1", {"n": 1})
+
+
+def test_an_external_id_in_use_changes_nothing(
+    services: Services, store: Any, photo: Photo
+) -> None:
+    first, second = store(photo(1), photo(2))
+    [first_face], [second_face] = faces_of(services, first), faces_of(services, second)
+
+    with services.pool.connection() as conn:
+        gallery.change_image(conn, first, external_id="x")
+        gallery.change_face(conn, first_face, external_id="x")
+        with pytest.raises(NameTaken):
+            gallery.change_image(conn, second, external_id="x", tags=["a"])
+        with pytest.raises(NameTaken):
+            gallery.change_face(conn, second_face, external_id="x")
+        image = gallery.image(conn, second)
+
+    assert (image.image.tags, image.faces[0].tags) == ([], [])
+
+
+def test_what_is_not_there_cannot_be_changed(services: Services) -> None:
+    with services.pool.connection() as conn:
+        with pytest.raises(ImageNotFound):
+            gallery.change_image(conn, NOBODY, tags=[])
+        with pytest.raises(FaceNotFound):
+            gallery.change_face(conn, NOBODY, metadata={})

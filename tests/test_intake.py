@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
+from io import BytesIO
 from threading import Thread
 from typing import Any
 from uuid import UUID
 
 import pytest
+from PIL import Image
 
 from core import collections, gallery, intake
 from core.blobs import Kind
@@ -291,3 +294,41 @@ def test_photos_over_the_limits_are_refused_before_they_are_decoded(
     )
 
     assert receipt.items[0].reason == "file_too_large"
+
+
+def test_the_time_that_the_sender_gives_wins_over_that_of_exif(
+    services: Services, doorbell: Any, collection: Collection
+) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2020:01:01 00:00:00"}
+    taken = datetime(2020, 1, 1, tzinfo=UTC)
+    given = datetime(2024, 5, 31, tzinfo=UTC)
+
+    def sent(colour: str, **more: Any) -> tuple[list[str], datetime | None]:
+        stream = BytesIO()
+        Image.new("RGB", (8, 8), colour).save(stream, "JPEG", exif=exif)
+        upload = Upload("a.jpg", stream.getvalue(), **more)
+        (item,) = intake.accept(services, doorbell, collection.id, [upload]).items
+        with services.pool.connection() as conn:
+            image = gallery.image(conn, item.image_id).image
+        return image.tags, image.captured_at
+
+    assert sent("red") == ([], taken)
+    assert sent("blue", captured_at=given, tags=("a",)) == (["a"], given)
+
+
+def test_bytes_that_are_there_already_keep_what_the_first_sender_said(
+    services: Services, doorbell: Any, collection: Collection, photo: Photo
+) -> None:
+    first = datetime(2024, 5, 31, tzinfo=UTC)
+    uploads = [
+        Upload("a.png", photo(1), tags=("a",), captured_at=first),
+        Upload("b.png", photo(1), tags=("b",), captured_at=first.replace(year=2023)),
+    ]
+
+    new, again = intake.accept(services, doorbell, collection.id, uploads).items
+
+    assert again.image_id == new.image_id
+    with services.pool.connection() as conn:
+        image = gallery.image(conn, new.image_id).image
+    assert (image.tags, image.captured_at) == (["a"], first)

@@ -1,6 +1,6 @@
 """Rows of ``faces``. The caller owns the transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,15 +8,21 @@ from uuid import UUID
 
 import numpy as np
 from pgvector import HalfVector
+from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
-from core.db.rows import fetch_all, fetch_one, fetch_value
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value
 from core.faces import AnalysedFace, Embedding
+from core.facets import NO_FACETS, Facets
 
 SQL = queries.load("faces")
 
-_COPY_TYPES = ["uuid", "uuid", "uuid", "int2", "float4[]", "float4[]", *["float4"] * 9, "halfvec"]
+_COPY_TYPES = [
+    *("uuid", "uuid", "uuid", "int2", "float4[]", "float4[]"),
+    *["float4"] * 9,
+    *("halfvec", "text[]", "timestamptz"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class Face:
 
     Attributes:
         position: Index in its image, best detector score first.
+        tags: Those of its image, as *captured_at* is.
         box: left, top, right, bottom in pixels of the upright image.
         landmarks: Ten numbers: x, y of left eye, right eye, nose, left and right mouth corner.
         norm: Length of the raw embedding.
@@ -39,6 +46,8 @@ class Face:
     position: int
     external_id: str | None
     metadata: dict[str, Any]
+    tags: list[str]
+    captured_at: datetime | None
     box: list[float]
     landmarks: list[float]
     score: float
@@ -62,6 +71,7 @@ class NewFace:
     image_id: UUID
     position: int
     analysed: AnalysedFace
+    facets: Facets = NO_FACETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,8 @@ def _row(new: NewFace) -> tuple[Any, ...]:
         quality.pitch,
         quality.roll,
         HalfVector(new.analysed.embedding),
+        list(new.facets.tags),
+        new.facets.captured_at,
     )
 
 
@@ -133,6 +145,9 @@ def page(
     person_id: UUID | None = None,
     named: bool | None = None,
     external_id: str | None = None,
+    tag: str | None = None,
+    captured_from: datetime | None = None,
+    captured_before: datetime | None = None,
 ) -> list[Face]:
     """Return up to *limit* faces behind *after*, newest first."""
     params = {
@@ -142,6 +157,9 @@ def page(
         "person_id": person_id,
         "named": named,
         "external_id": external_id,
+        "tag": tag,
+        "captured_from": captured_from,
+        "captured_before": captured_before,
     }
     return fetch_all(conn, Face, SQL["page"], params)
 
@@ -150,6 +168,38 @@ def embedding(conn: Connection, face_id: UUID) -> Embedding | None:
     """Return the stored embedding, rounded to half precision as it is searched."""
     found = fetch_value(conn, SQL["embedding"], {"id": face_id})
     return None if found is None else np.asarray(found.to_numpy(), dtype=np.float32)
+
+
+def update(
+    conn: Connection,
+    face: Face,
+    *,
+    external_id: str | None,
+    metadata: Mapping[str, Any] | None,
+) -> bool:
+    """Change what is not None (an empty external id clears it); False when there is no such row.
+
+    Raises:
+        psycopg.errors.UniqueViolation: The external id is in use in this collection.
+    """
+    params = {
+        "id": face.id,
+        "collection_id": face.collection_id,
+        "external_id": external_id,
+        "metadata": None if metadata is None else Jsonb(dict(metadata)),
+    }
+    return execute(conn, SQL["update"], params) == 1
+
+
+def repeat_facets(conn: Connection, *, collection_id: UUID, image_id: UUID, facets: Facets) -> None:
+    """Give the faces of an image what they must repeat of it."""
+    params = {
+        "collection_id": collection_id,
+        "image_id": image_id,
+        "tags": list(facets.tags),
+        "captured_at": facets.captured_at,
+    }
+    execute(conn, SQL["repeat_facets"], params)
 
 
 def delete(conn: Connection, face_id: UUID) -> Removed | None:

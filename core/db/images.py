@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from core.db import queries
 from core.db.pool import Connection
 from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.facets import NO_FACETS, Facets
 
 SQL = queries.load("images")
 
@@ -21,6 +22,8 @@ class Image:
 
     Attributes:
         sha256: Of the bytes as uploaded, 32 bytes.
+        tags: As `core.facets.clean_tags` leaves them; its faces repeat them, and *captured_at*.
+        captured_at: When it was taken: as the uploader said, else as EXIF says.
         width: Of the upright image in pixels, as *height*.
         state: ``waiting``, ``indexed``, ``rejected`` or ``dead``.
         reason: Code why it was rejected or is dead; of an indexed one ``no_face_found``, or
@@ -35,6 +38,8 @@ class Image:
     sha256: bytes
     external_id: str | None
     metadata: dict[str, Any]
+    tags: list[str]
+    captured_at: datetime | None
     filename: str | None
     format: str
     bytes: int
@@ -75,6 +80,7 @@ def insert(
     bytes: int,
     width: int,
     height: int,
+    facets: Facets = NO_FACETS,
 ) -> UUID | None:
     """Store a waiting image; None when the collection holds these bytes already.
 
@@ -95,6 +101,8 @@ def insert(
             "bytes": bytes,
             "width": width,
             "height": height,
+            "tags": list(facets.tags),
+            "captured_at": facets.captured_at,
         },
     )
     return made
@@ -125,6 +133,9 @@ def page(
     after: UUID | None = None,
     state: str | None = None,
     external_id: str | None = None,
+    tag: str | None = None,
+    captured_from: datetime | None = None,
+    captured_before: datetime | None = None,
 ) -> list[Image]:
     """Return up to *limit* images behind *after*, newest first."""
     params = {
@@ -133,13 +144,17 @@ def page(
         "after": after,
         "state": state,
         "external_id": external_id,
+        "tag": tag,
+        "captured_from": captured_from,
+        "captured_before": captured_before,
     }
     return fetch_all(conn, Image, SQL["page"], params)
 
 
-def lock_waiting(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
-    """Lock those of *ids* that still wait to be indexed, and return them."""
-    return {row[0] for row in conn.execute(SQL["lock"], {"ids": list(ids)})}
+def lock_waiting(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Facets]:
+    """Lock those of *ids* that still wait to be indexed; return what their faces will repeat."""
+    rows = conn.execute(SQL["lock"], {"ids": list(ids)})
+    return {image_id: Facets(tags, captured_at) for image_id, tags, captured_at in rows}
 
 
 def hold_known(conn: Connection, collection_id: UUID, digests: Sequence[bytes]) -> None:
@@ -176,6 +191,35 @@ def finish(
         "height": height,
     }
     execute(conn, SQL["finish"], params)
+
+
+def update(
+    conn: Connection,
+    image_id: UUID,
+    *,
+    external_id: str | None,
+    metadata: Mapping[str, Any] | None,
+    tags: Sequence[str] | None,
+    captured_at: datetime | None,
+    no_captured_at: bool,
+) -> Facets | None:
+    """Change what is not None (an empty external id clears it); None when there is no such row.
+
+    Returns:
+        What its faces must repeat now.
+
+    Raises:
+        psycopg.errors.UniqueViolation: The external id is in use in this collection.
+    """
+    params = {
+        "id": image_id,
+        "external_id": external_id,
+        "metadata": None if metadata is None else Jsonb(dict(metadata)),
+        "tags": None if tags is None else list(tags),
+        "captured_at": captured_at,
+        "no_captured_at": no_captured_at,
+    }
+    return fetch_one(conn, Facets, SQL["update"], params)
 
 
 def wait_again(conn: Connection, image_id: UUID) -> None:

@@ -14,6 +14,7 @@ from core.db import collections, faces, images, jobs, people, pool
 from core.db.faces import NewFace
 from core.db.pool import Connection
 from core.faces import AnalysedFace, DetectedFace, Quality, unit_embedding
+from core.facets import NO_FACETS, Facets
 from core.spaces import Space
 
 QUALITY = Quality(0.5, 0.6, 0.7, 0.8, 10.0, -5.0, 2.0)
@@ -55,7 +56,12 @@ class Make:
         )
 
     def image(
-        self, collection_id: UUID, *, sha256: bytes | None = None, external_id: str | None = None
+        self,
+        collection_id: UUID,
+        *,
+        sha256: bytes | None = None,
+        external_id: str | None = None,
+        facets: Facets = NO_FACETS,
     ) -> UUID:
         made = images.insert(
             self.conn,
@@ -68,6 +74,7 @@ class Make:
             bytes=1234,
             width=640,
             height=480,
+            facets=facets,
         )
         assert made is not None
         return made
@@ -78,14 +85,15 @@ class Make:
         embeddings: Sequence[np.ndarray],
         *,
         image_id: UUID | None = None,
+        facets: Facets = NO_FACETS,
     ) -> list[UUID]:
         """Faces of one image, in the order of *embeddings*."""
-        image_id = image_id or self.image(collection_id)
+        image_id = image_id or self.image(collection_id, facets=facets)
         ids = faces.new_ids(self.conn, len(embeddings))
         faces.insert_many(
             self.conn,
             [
-                NewFace(face_id, collection_id, image_id, position, analysed(embedding))
+                NewFace(face_id, collection_id, image_id, position, analysed(embedding), facets)
                 for position, (face_id, embedding) in enumerate(zip(ids, embeddings, strict=True))
             ],
         )

@@ -1,5 +1,6 @@
 """Every query of faces.sql."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,10 @@ from core.db import faces, people
 from core.db.faces import NewFace
 from core.db.pool import Connection
 from core.faces import unit_embedding
+from core.facets import Facets
 
 NOBODY = UUID(int=7)
+NOON = datetime(2024, 5, 31, 12, tzinfo=UTC)
 
 
 def test_a_stored_face_comes_back_whole(conn: Connection, make: Any) -> None:
@@ -166,3 +169,92 @@ def test_a_deleted_face_says_where_it_was(conn: Connection, make: Any) -> None:
     assert faces.get(conn, face_id) is None
     assert faces.embedding(conn, face_id) is None
     assert people.get(conn, ada) is not None
+
+
+def test_facets_come_back_with_the_face(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    facets = Facets(["vip", "Ä b"], NOON)
+    (face_id,) = make.faces(collection_id, [make.unit(1)], facets=facets)
+
+    face = faces.get(conn, face_id)
+
+    assert face is not None
+    assert (face.tags, face.captured_at) == (["vip", "Ä b"], NOON)
+
+
+def test_a_page_of_faces_can_be_narrowed_by_tag_and_by_time(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    later = NOON + timedelta(hours=1)
+    (early,) = make.faces(collection_id, [make.unit(1)], facets=Facets(["a", "b"], NOON))
+    (late,) = make.faces(collection_id, [make.unit(1)], facets=Facets(["b"], later))
+    make.face(collection_id)
+
+    def found(**narrow: Any) -> list[UUID]:
+        return [face.id for face in faces.page(conn, collection_id, limit=9, **narrow)]
+
+    assert found(tag="b") == [late, early]
+    assert found(tag="a") == [early]
+    assert found(captured_from=later) == [late]
+    assert found(captured_before=later) == [early]
+    assert found(tag="a", captured_from=later) == []
+
+
+def test_the_faces_of_an_image_take_its_facets_and_no_others_do(
+    conn: Connection, make: Any
+) -> None:
+    collection_id = make.collection()
+    image_id = make.image(collection_id)
+    theirs = make.faces(collection_id, [make.unit(1)] * 2, image_id=image_id)
+    other = make.face(collection_id)
+
+    facets = Facets(["new"], NOON)
+    faces.repeat_facets(conn, collection_id=collection_id, image_id=image_id, facets=facets)
+
+    found = {face.id: face.tags for face in faces.page(conn, collection_id, limit=9)}
+    assert found == {theirs[0]: ["new"], theirs[1]: ["new"], other: []}
+
+
+def test_faces_that_repeat_the_facets_already_are_not_written(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    facets = Facets(["a"], None)
+    image_id = make.image(collection_id, facets=facets)
+    make.faces(collection_id, [make.unit(1)], image_id=image_id, facets=facets)
+    (place,) = conn.execute("SELECT ctid FROM faces WHERE image_id = %s", [image_id]).fetchall()
+
+    faces.repeat_facets(conn, collection_id=collection_id, image_id=image_id, facets=facets)
+
+    after = conn.execute("SELECT ctid FROM faces WHERE image_id = %s", [image_id]).fetchall()
+    assert after == [place]
+
+
+def test_a_changed_face_keeps_what_is_not_given(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    face = faces.get(conn, make.face(collection_id))
+    assert face is not None
+
+    assert faces.update(conn, face, external_id="f-1", metadata={"n": 1})
+    assert faces.update(conn, face, external_id=None, metadata=None)
+    kept = faces.get(conn, face.id)
+    assert faces.update(conn, face, external_id="", metadata=None)
+    cleared = faces.get(conn, face.id)
+
+    assert kept is not None
+    assert cleared is not None
+    assert (kept.external_id, kept.metadata) == ("f-1", {"n": 1})
+    assert (cleared.external_id, cleared.metadata) == (None, {"n": 1})
+    faces.delete(conn, face.id)
+    assert not faces.update(conn, face, external_id="f-2", metadata=None)
+
+
+def test_an_external_id_of_a_face_is_unique_in_its_collection(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    first, second = (faces.get(conn, make.face(collection_id)) for _ in range(2))
+    elsewhere = faces.get(conn, make.face(make.collection()))
+    assert first is not None
+    assert second is not None
+    assert elsewhere is not None
+    faces.update(conn, first, external_id="f-1", metadata=None)
+    faces.update(conn, elsewhere, external_id="f-1", metadata=None)
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        faces.update(conn, second, external_id="f-1", metadata=None)

@@ -1,6 +1,7 @@
 """Every query of images.sql."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,11 @@ import pytest
 
 from core.db import images
 from core.db.pool import Connection
+from core.facets import Facets
 
 NOBODY = UUID(int=7)
 DIGEST = bytes(range(32))
+NOON = datetime(2024, 5, 31, 12, tzinfo=UTC)
 
 
 def test_a_stored_image_comes_back_whole_and_waits(conn: Connection, make: Any) -> None:
@@ -107,7 +110,7 @@ def test_only_waiting_images_are_locked_for_indexing(conn: Connection, make: Any
     waiting, done = make.image(collection_id), make.image(collection_id)
     images.finish(conn, done, state="indexed")
 
-    assert images.lock_waiting(conn, [waiting, done, NOBODY]) == {waiting}
+    assert images.lock_waiting(conn, [waiting, done, NOBODY]) == {waiting: Facets([], None)}
 
 
 def test_finishing_sets_the_state_and_keeps_the_headers_size_unless_told(
@@ -199,3 +202,52 @@ def test_a_held_image_cannot_be_deleted_by_others(fresh_database: Any, connect: 
 
         with pytest.raises(psycopg.errors.LockNotAvailable):
             images.delete(other.conn, made)
+
+
+def test_facets_are_stored_and_locked_for_indexing(conn: Connection, make: Any) -> None:
+    facets = Facets(["vip", "Ä b"], NOON)
+    image_id = make.image(make.collection(), facets=facets)
+
+    image = images.get(conn, image_id)
+
+    assert image is not None
+    assert (image.tags, image.captured_at) == (["vip", "Ä b"], NOON)
+    assert images.lock_waiting(conn, [image_id]) == {image_id: facets}
+
+
+def test_a_page_can_be_narrowed_by_tag_and_by_time(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    early = make.image(collection_id, facets=Facets(["a", "b"], NOON))
+    late = make.image(collection_id, facets=Facets(["b"], NOON + timedelta(hours=1)))
+    make.image(collection_id)
+
+    def found(**narrow: Any) -> list[UUID]:
+        return [image.id for image in images.page(conn, collection_id, limit=9, **narrow)]
+
+    assert found(tag="b") == [late, early]
+    assert found(tag="a") == [early]
+    assert found(tag="A") == []
+    assert found(captured_from=NOON) == [late, early]
+    assert found(captured_from=NOON + timedelta(seconds=1)) == [late]
+    assert found(captured_before=NOON + timedelta(hours=1)) == [early]
+    assert found(tag="b", captured_from=NOON, captured_before=NOON) == []
+
+
+def test_a_change_touches_what_is_given_and_returns_what_faces_repeat(
+    conn: Connection, make: Any
+) -> None:
+    image_id = make.image(make.collection(), external_id="p-1", facets=Facets(["a"], NOON))
+    nothing: dict[str, Any] = dict.fromkeys(("external_id", "metadata", "tags", "captured_at"))
+
+    def changed(**given: Any) -> Facets | None:
+        return images.update(conn, image_id, **{**nothing, "no_captured_at": False, **given})
+
+    assert changed() == Facets(["a"], NOON)
+    assert changed(tags=["b", "c"]) == Facets(["b", "c"], NOON)
+    assert changed(no_captured_at=True) == Facets(["b", "c"], None)
+    assert changed(tags=[], captured_at=NOON) == Facets([], NOON)
+    changed(external_id="", metadata={"n": 1})
+    image = images.get(conn, image_id)
+    assert image is not None
+    assert (image.external_id, image.metadata) == (None, {"n": 1})
+    assert images.update(conn, NOBODY, **nothing, no_captured_at=False) is None

@@ -47,6 +47,7 @@ def exif(orientation: int = 6) -> bytes:
     block[0x0112] = orientation
     block[0x010F] = "a camera"
     block[0x011A] = 72.0
+    block[0x8769] = {0x9003: "2024:05:31 12:00:00", 0x9011: "+02:00"}
     return block.tobytes()
 
 

@@ -5,42 +5,59 @@ SELECT uuidv7() FROM generate_series(1, %(count)s);
 
 -- name: copy
 COPY faces (id, collection_id, image_id, position, box, landmarks, score, norm, quality, sharpness,
-            brightness, size, yaw, pitch, roll, embedding)
+            brightness, size, yaw, pitch, roll, embedding, tags, captured_at)
 FROM STDIN (FORMAT BINARY);
 
 -- name: get
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
-       faces.position, faces.external_id, faces.metadata, faces.box, faces.landmarks, faces.score,
-       faces.norm, faces.quality, faces.sharpness, faces.brightness, faces.size, faces.yaw,
-       faces.pitch, faces.roll, faces.created_at
+       faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
+       faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
+       faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.id = %(id)s;
 
 -- name: of_images
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
-       faces.position, faces.external_id, faces.metadata, faces.box, faces.landmarks, faces.score,
-       faces.norm, faces.quality, faces.sharpness, faces.brightness, faces.size, faces.yaw,
-       faces.pitch, faces.roll, faces.created_at
+       faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
+       faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
+       faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.image_id = ANY(%(image_ids)s)
  ORDER BY faces.image_id, faces.position;
 
 -- name: page
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
-       faces.position, faces.external_id, faces.metadata, faces.box, faces.landmarks, faces.score,
-       faces.norm, faces.quality, faces.sharpness, faces.brightness, faces.size, faces.yaw,
-       faces.pitch, faces.roll, faces.created_at
+       faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
+       faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
+       faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.collection_id = %(collection_id)s
    AND (%(after)s::uuid IS NULL OR faces.id < %(after)s)
    AND (%(person_id)s::uuid IS NULL OR faces.person_id = %(person_id)s)
    AND (%(named)s::boolean IS NULL OR (faces.person_id IS NOT NULL) = %(named)s)
    AND (%(external_id)s::text IS NULL OR faces.external_id = %(external_id)s)
+   AND (%(tag)s::text IS NULL OR faces.tags @> ARRAY[%(tag)s::text])
+   AND (%(captured_from)s::timestamptz IS NULL OR faces.captured_at >= %(captured_from)s)
+   AND (%(captured_before)s::timestamptz IS NULL OR faces.captured_at < %(captured_before)s)
  ORDER BY faces.id DESC
  LIMIT %(limit)s;
 
 -- name: embedding
 SELECT embedding FROM faces WHERE id = %(id)s;
+
+-- name: update
+-- A null keeps what is there; external_id is cleared with an empty text.
+UPDATE faces
+   SET external_id = CASE WHEN %(external_id)s::text IS NULL THEN external_id
+                          ELSE nullif(%(external_id)s, '') END,
+       metadata = coalesce(%(metadata)s, metadata)
+ WHERE collection_id = %(collection_id)s AND id = %(id)s;
+
+-- name: repeat_facets
+-- Those that repeat them already are not written: each write of a face is one of its index too.
+UPDATE faces SET tags = %(tags)s, captured_at = %(captured_at)s
+ WHERE collection_id = %(collection_id)s AND image_id = %(image_id)s
+   AND (tags, captured_at) IS DISTINCT FROM (%(tags)s::text[], %(captured_at)s::timestamptz);
 
 -- name: delete
 DELETE FROM faces WHERE id = %(id)s RETURNING collection_id, image_id;

@@ -4,43 +4,48 @@ SELECT pg_advisory_xact_lock(hashtextextended(encode(%(sha256)s, 'hex'), 0));
 
 -- name: insert
 -- Returns no row when the collection holds these bytes already.
-INSERT INTO images (collection_id, sha256, external_id, metadata, filename,
+INSERT INTO images (collection_id, sha256, external_id, metadata, tags, captured_at, filename,
                     format, bytes, width, height)
-VALUES (%(collection_id)s, %(sha256)s, %(external_id)s, %(metadata)s, %(filename)s,
-        %(format)s, %(bytes)s, %(width)s, %(height)s)
+VALUES (%(collection_id)s, %(sha256)s, %(external_id)s, %(metadata)s, %(tags)s, %(captured_at)s,
+        %(filename)s, %(format)s, %(bytes)s, %(width)s, %(height)s)
 ON CONFLICT (collection_id, sha256) DO NOTHING
 RETURNING id;
 
 -- name: get
-SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, skipped_faces, created_at, finished_at
+SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
+       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images WHERE id = %(id)s;
 
 -- name: by_bytes
-SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, skipped_faces, created_at, finished_at
+SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
+       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images WHERE collection_id = %(collection_id)s AND sha256 = %(sha256)s;
 
 -- name: many
-SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, skipped_faces, created_at, finished_at
+SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
+       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images WHERE id = ANY(%(ids)s);
 
 -- name: page
 -- Newest first: a photo just added is seen at once, and keys keep a page stable.
-SELECT id, collection_id, sha256, external_id, metadata, filename, format, bytes, width, height,
-       state, reason, detail, face_count, skipped_faces, created_at, finished_at
+SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
+       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images
  WHERE collection_id = %(collection_id)s
    AND (%(after)s::uuid IS NULL OR id < %(after)s)
    AND (%(state)s::text IS NULL OR state = %(state)s)
    AND (%(external_id)s::text IS NULL OR external_id = %(external_id)s)
+   AND (%(tag)s::text IS NULL OR tags @> ARRAY[%(tag)s::text])
+   AND (%(captured_from)s::timestamptz IS NULL OR captured_at >= %(captured_from)s)
+   AND (%(captured_before)s::timestamptz IS NULL OR captured_at < %(captured_before)s)
  ORDER BY id DESC
  LIMIT %(limit)s;
 
 -- name: lock
--- In id order, so that two transactions never wait for each other.
-SELECT id FROM images WHERE id = ANY(%(ids)s) AND state = 'waiting' ORDER BY id FOR UPDATE;
+-- In id order, so that two transactions never wait for each other. What it returns was read after the
+-- lock was granted, and stays so until the transaction ends.
+SELECT id, tags, captured_at FROM images
+ WHERE id = ANY(%(ids)s) AND state = 'waiting' ORDER BY id FOR UPDATE;
 
 -- name: hold_known
 -- In id order, as whoever indexes them does.
@@ -57,6 +62,18 @@ UPDATE images
        width = coalesce(%(width)s, width), height = coalesce(%(height)s, height),
        finished_at = now()
  WHERE id = %(id)s;
+
+-- name: update
+-- A null keeps what is there; external_id is cleared with an empty text, captured_at by a flag.
+UPDATE images
+   SET external_id = CASE WHEN %(external_id)s::text IS NULL THEN external_id
+                          ELSE nullif(%(external_id)s, '') END,
+       metadata = coalesce(%(metadata)s, metadata),
+       tags = coalesce(%(tags)s, tags),
+       captured_at = CASE WHEN %(no_captured_at)s THEN NULL
+                          ELSE coalesce(%(captured_at)s, captured_at) END
+ WHERE id = %(id)s
+RETURNING tags, captured_at;
 
 -- name: wait_again
 UPDATE images SET state = 'waiting', reason = NULL, detail = NULL, finished_at = NULL
