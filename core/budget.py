@@ -183,6 +183,13 @@ class Impostors:
         """Which cosine keeps which rate."""
         return Curve(self.steps, self.steps.rarest, self.fit)
 
+    @property
+    def origin(self) -> str:
+        """What was compared and when, in words."""
+        return (
+            f"calibrated on {self.pairs:,} pairs of {self.people:,} people, {self.day.isoformat()}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Effective:
@@ -238,7 +245,7 @@ def threshold_at(impostors: Impostors, one_in: int, faces: int) -> Effective:
     if cosine is not None:
         source = (
             f"at most one false alarm in {one_in:,} strangers, gallery of {faces:,}: "
-            f"FMR {fmr:.1e}, {evidence.value}; {_calibration(impostors)}"
+            f"FMR {fmr:.1e}, {evidence.value}; {impostors.origin}"
         )
         return Effective(cosine, fmr, evidence, one_in, one_in, faces, source)
     fmr = curve.reach
@@ -248,13 +255,6 @@ def threshold_at(impostors: Impostors, one_in: int, faces: int) -> Effective:
     source = (
         f"the strictest cosine that its calibration supports: gallery of {faces:,}, one false alarm "
         f"in {keeps:,} strangers instead of {one_in:,}; calibrate again with more people; "
-        f"{_calibration(impostors)}"
+        f"{impostors.origin}"
     )
     return Effective(cosine, fmr, evidence, one_in, keeps, faces, source)
-
-
-def _calibration(impostors: Impostors) -> str:
-    return (
-        f"calibrated on {impostors.pairs:,} pairs of {impostors.people:,} people, "
-        f"{impostors.day.isoformat()}"
-    )

@@ -1,4 +1,4 @@
-"""Calibrating a collection: what its named people say about its threshold, and setting that."""
+"""Calibrating a collection: what its named people say about thresholds, and setting one by it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from core import collections
+from core.budget import Impostors
 from core.db import calibration as rows
 from core.db.collections import Collection
 from core.db.pool import Connection
@@ -67,6 +68,8 @@ def apply(
 ) -> Collection:
     """Set the collection's threshold to that of *point*, and write down where it comes from.
 
+    What was found about impostors is kept with it, so that budgets can be set later on.
+
     Raises:
         InvalidRequest: The pairs are too few to say.
         CollectionNotFound: It is gone.
@@ -81,5 +84,33 @@ def apply(
         f"here: FMR {point.fmr:.1e}, {point.evidence.value}, {day.isoformat()}"
     )
     return collections.change(
-        conn, collection.id, threshold=point.threshold, threshold_source=source
+        conn,
+        collection.id,
+        threshold=point.threshold,
+        threshold_source=source,
+        impostors=_impostors(found, day),
     )
+
+
+def apply_budget(
+    conn: Connection, collection: Collection, found: Calibration, one_in: int, day: date
+) -> Collection:
+    """Let the collection's threshold keep a budget from now on, by what was found.
+
+    Raises:
+        InvalidRequest: The pairs are too few to say anything.
+        CalibrationNeeded: They are too few for this budget.
+        CollectionNotFound: The collection is gone.
+    """
+    impostors = _impostors(found, day)
+    if impostors is None:
+        raise InvalidRequest(
+            f"{found.scores.impostors.total:,} pairs of different people are too few to say what "
+            "keeps a budget; the threshold is left as it is."
+        )
+    return collections.change(conn, collection.id, alarm_budget=one_in, impostors=impostors)
+
+
+def _impostors(found: Calibration, day: date) -> Impostors | None:
+    pairs = found.scores.impostors.total
+    return Impostors.of(found.curve, pairs=pairs, people=found.people, day=day)

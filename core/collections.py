@@ -1,6 +1,6 @@
 """Collections: galleries that are bound to one space for life."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,17 +8,26 @@ from uuid import UUID, uuid4
 from psycopg.errors import UniqueViolation
 
 from core.blobs import BlobStore
+from core.budget import Effective, Impostors, threshold_at
 from core.db import collections as rows
 from core.db import recall as recall_rows
 from core.db import removals
 from core.db.collections import Collection
 from core.db.pool import Connection, Pool
-from core.errors import CollectionNotFound, ConfirmationRequired, NameTaken
+from core.errors import (
+    CalibrationNeeded,
+    CollectionNotFound,
+    ConfirmationRequired,
+    InvalidRequest,
+    NameTaken,
+)
 from core.gates import USUAL, Gate
 from core.inference.packs import Pack
 from core.removal import remove_files
 
 CHOSEN = "set by hand"
+NO_BUDGET = 0
+"""Ends one; see `core.db.collections.update`."""
 
 THRESHOLD_DIGITS = 6
 """As many as single precision keeps; Postgres refuses what would be lost there altogether."""
@@ -42,14 +51,19 @@ def create(
     external_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     threshold: float | None = None,
+    alarm_budget: int | None = None,
     quality_gate: Gate = USUAL,
     keeps_queries: bool = True,
 ) -> Collection:
     """Make a collection in the space of *pack*; without *threshold* it takes the pack's.
 
     Raises:
+        CalibrationNeeded: A budget was asked for, and no face is there yet to calibrate with.
         NameTaken: The name or the external id is in use.
     """
+    _not_both(threshold, alarm_budget)
+    if alarm_budget is not None:
+        raise _uncalibrated(name, alarm_budget)
     space = pack.space
     try:
         with conn.transaction():
@@ -113,6 +127,8 @@ def change(
     metadata: Mapping[str, Any] | None = None,
     threshold: float | None = None,
     threshold_source: str = CHOSEN,
+    alarm_budget: int | None = None,
+    impostors: Impostors | None = None,
     quality_gate: Gate | None = None,
     ef_search: int | None = None,
     keeps_queries: bool | None = None,
@@ -120,14 +136,22 @@ def change(
     """Change what is given; an empty external id removes it, as an ef_search of 0 does.
 
     A new gate judges photos that are indexed from now on. Whoever keeps no queries any more loses
-    those that were kept, at once.
+    those that were kept, at once. A threshold ends a budget.
+
+    Args:
+        alarm_budget: From now on the cosine counts that lets at most one in so many strangers pass.
+        impostors: What a calibration has just found.
 
     Raises:
+        CalibrationNeeded: No calibration reaches as far as the budget.
         CollectionNotFound: There is none with this id.
         NameTaken: The name or the external id is in use.
     """
+    _not_both(threshold, alarm_budget)
     try:
         with conn.transaction():
+            if alarm_budget is not None:
+                _require_reach(get(conn, collection_id), alarm_budget, impostors=impostors)
             known = rows.update(
                 conn,
                 collection_id,
@@ -136,6 +160,8 @@ def change(
                 metadata=metadata,
                 threshold=None if threshold is None else _stored(threshold),
                 threshold_source=None if threshold is None else threshold_source,
+                alarm_budget=alarm_budget if threshold is None else NO_BUDGET,
+                impostors=None if impostors is None else impostors.plain(),
                 quality_gate=quality_gate,
                 ef_search=ef_search,
                 keeps_queries=keeps_queries,
@@ -148,6 +174,21 @@ def change(
     if not known:
         raise CollectionNotFound(collection_id)
     return get(conn, collection_id)
+
+
+def threshold_for(homes: Sequence[Collection], one_in: int) -> Effective:
+    """Return the cosine that keeps a budget in one search of one or several collections.
+
+    Their faces make one gallery; of several calibrations the one that asks for most counts.
+
+    Raises:
+        CalibrationNeeded: One of them is not calibrated, or not as far as this.
+    """
+    faces = sum(home.face_count for home in homes)
+    return max(
+        (_require_reach(home, one_in, faces=faces) for home in homes),
+        key=lambda found: found.cosine,
+    )
 
 
 def delete(pool: Pool, blobs: BlobStore, collection_id: UUID, *, confirm: str | None) -> Receipt:
@@ -177,6 +218,42 @@ def delete(pool: Pool, blobs: BlobStore, collection_id: UUID, *, confirm: str | 
 
 def _stored(threshold: float) -> float:
     return round(threshold, THRESHOLD_DIGITS)
+
+
+def _not_both(threshold: float | None, alarm_budget: int | None) -> None:
+    if threshold is not None and alarm_budget is not None:
+        raise InvalidRequest("Give a cosine or a budget of false alarms, not both.")
+
+
+def _require_reach(
+    home: Collection,
+    one_in: int,
+    *,
+    impostors: Impostors | None = None,
+    faces: int | None = None,
+) -> Effective:
+    found = impostors or home.calibration
+    if found is None:
+        raise _uncalibrated(home.name, one_in)
+    now = threshold_at(found, one_in, home.face_count if faces is None else faces)
+    if not now.kept:
+        raise CalibrationNeeded(
+            f"The calibration of {home.name!r} reaches one false alarm in {now.keeps_one_in:,} "
+            f"strangers at most in a gallery of {now.faces:,} faces: calibrate it again with more "
+            "named people, or ask for less.",
+            one_in=one_in,
+            keeps_one_in=now.keeps_one_in,
+        )
+    return now
+
+
+def _uncalibrated(name: str, one_in: int) -> CalibrationNeeded:
+    return CalibrationNeeded(
+        f"A budget of false alarms needs a calibration on named people of {name!r}: run "
+        f'`facesearch calibrate "{name}" --one-in {one_in} --apply`, which sets it too.',
+        one_in=one_in,
+        keeps_one_in=None,
+    )
 
 
 def _taken(error: UniqueViolation, name: str | None, external_id: str | None) -> NameTaken:

@@ -109,6 +109,12 @@ class WrongCollection(FaceSearchError):
     code = "wrong_collection"
 
 
+class CalibrationNeeded(FaceSearchError):
+    """No calibration says which cosine keeps this budget of false alarms."""
+
+    code = "calibration_needed"
+
+
 class ConfirmationRequired(FaceSearchError):
     """Something that destroys much must be asked for twice."""
 

@@ -56,6 +56,7 @@ CREATE TABLE public.collections (
     ef_search smallint,
     keeps_queries boolean DEFAULT true NOT NULL,
     CONSTRAINT collections_alarm_budget_check CHECK (((alarm_budget >= 2) AND (alarm_budget <= 1000000000))),
+    CONSTRAINT collections_budget_is_calibrated CHECK (((alarm_budget IS NULL) OR (impostors IS NOT NULL))),
     CONSTRAINT collections_ef_search_check CHECK (((ef_search >= 10) AND (ef_search <= 1000))),
     CONSTRAINT collections_face_count_check CHECK ((face_count >= 0)),
     CONSTRAINT collections_image_count_check CHECK ((image_count >= 0)),

@@ -35,6 +35,7 @@ STATUS: dict[type[FaceSearchError], HTTPStatus] = {
     errors.NameTaken: HTTPStatus.CONFLICT,
     errors.SpaceMismatch: HTTPStatus.CONFLICT,
     errors.WrongCollection: HTTPStatus.CONFLICT,
+    errors.CalibrationNeeded: HTTPStatus.CONFLICT,
     errors.ConfirmationRequired: HTTPStatus.BAD_REQUEST,
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
     errors.BadEmbedding: HTTPStatus.UNPROCESSABLE_ENTITY,

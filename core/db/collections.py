@@ -1,13 +1,14 @@
 """Rows of ``collections`` and ``spaces``. The caller owns the transaction."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from core.budget import Effective, Impostors, threshold_at
 from core.db import queries
 from core.db.pool import Connection
 from core.db.rows import execute, fetch_all, fetch_one, fetch_value
@@ -21,12 +22,17 @@ class Collection:
     """One gallery, bound to one space.
 
     Attributes:
-        threshold: Cosine from which two faces count as the same person.
-        threshold_source: Where that number comes from, for people.
+        fixed_threshold, fixed_source: Cosine that was set, and where it comes from; with a budget
+            they do not count.
+        alarm_budget: N of "at most one false alarm in N strangers"; None: the fixed cosine counts.
+        impostors: What the last calibration found, as `core.budget.Impostors.plain` writes it.
         quality_gate: Of `core.gates.Gate`; counts for photos that are indexed from now on.
         layout: ``own`` where its faces have a partition of their own, else ``tail``.
         ef_search: Candidates that a search of its index keeps; None: as the settings say.
         keeps_queries: Whether a few query vectors are kept, to measure recall with.
+        threshold: Cosine from which two faces count as the same person, in the gallery as it is.
+        threshold_source: Where that number comes from, for people.
+        budget: What the alarm budget comes to with these faces.
     """
 
     id: UUID
@@ -36,8 +42,10 @@ class Collection:
     space_id: str
     pack: str
     dimension: int
-    threshold: float
-    threshold_source: str
+    fixed_threshold: float
+    fixed_source: str
+    alarm_budget: int | None
+    impostors: dict[str, Any] | None
     quality_gate: str
     layout: str
     ef_search: int | None
@@ -47,6 +55,27 @@ class Collection:
     person_count: int
     created_at: datetime
     updated_at: datetime
+    threshold: float = field(init=False)
+    threshold_source: str = field(init=False)
+    budget: Effective | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the threshold from the budget, so that nobody reads one that does not count."""
+        now = None
+        if self.alarm_budget is not None:
+            assert self.impostors is not None, "the table allows no budget without"
+            found = Impostors.read(self.impostors)
+            now = threshold_at(found, self.alarm_budget, self.face_count)
+        threshold = self.fixed_threshold if now is None else now.cosine
+        source = self.fixed_source if now is None else now.source
+        object.__setattr__(self, "threshold", threshold)
+        object.__setattr__(self, "threshold_source", source)
+        object.__setattr__(self, "budget", now)
+
+    @property
+    def calibration(self) -> Impostors | None:
+        """What the last calibration found."""
+        return None if self.impostors is None else Impostors.read(self.impostors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +168,15 @@ def update(
     threshold: float | None,
     threshold_source: str | None,
     quality_gate: str | None,
+    alarm_budget: int | None = None,
+    impostors: Mapping[str, Any] | None = None,
     ef_search: int | None = None,
     keeps_queries: bool | None = None,
 ) -> bool:
-    """Change what is not None (an empty external id and an ef_search of 0 clear it); False when there is no such row."""
+    """Change what is not None; False when there is no such row.
+
+    An empty external id and a 0 as budget or ef_search clear what is there.
+    """
     params = {
         "id": collection_id,
         "name": name,
@@ -151,6 +185,8 @@ def update(
         "threshold": threshold,
         "threshold_source": threshold_source,
         "quality_gate": quality_gate,
+        "alarm_budget": alarm_budget,
+        "impostors": None if impostors is None else Jsonb(dict(impostors)),
         "ef_search": ef_search,
         "keeps_queries": keeps_queries,
     }

@@ -4,7 +4,7 @@ Why: the same cosine raises ten times the false alarms in a gallery of ten times
 budget of one in N, and with what calibration found about the impostors, each search takes the
 threshold of the gallery as it is now.
 Old code while this runs: unaffected; it goes on with `threshold`, and collections have no budget.
-Locks: ACCESS EXCLUSIVE on collections for an instant. Undo: drop the columns.
+Locks: ACCESS EXCLUSIVE on collections, while its few rows are checked. Undo: drop the columns.
 """
 
 from alembic import op
@@ -19,7 +19,9 @@ def upgrade() -> None:
         """
         ALTER TABLE collections ADD COLUMN alarm_budget integer
                 CHECK (alarm_budget BETWEEN 2 AND 1000000000),
-            ADD COLUMN impostors jsonb;
+            ADD COLUMN impostors jsonb,
+            ADD CONSTRAINT collections_budget_is_calibrated
+                CHECK (alarm_budget IS NULL OR impostors IS NOT NULL);
         COMMENT ON COLUMN collections.alarm_budget IS
             'N of "a search for a stranger finds somebody at most once in N"; null: `threshold`.';
         COMMENT ON COLUMN collections.impostors IS

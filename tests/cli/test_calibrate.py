@@ -142,6 +142,68 @@ def test_a_collection_without_names_says_what_is_missing(run: Run, collection: C
     assert "Nobody in 'trip' has a name yet" in done.stderr
 
 
+def test_a_budget_is_set_and_renewed(run: Run, services: Services, collection: Collection) -> None:
+    store(services, collection, 150, 2)
+
+    done = run(collection.name, "--one-in", "10", "--apply", "--json")
+    again = run(collection.name, "--apply", "--json")
+
+    for each in (done, again):
+        assert each.exit_code == 0, each.output
+        found, now = json.loads(each.stdout), read(services, collection)
+        assert now.alarm_budget == 10
+        assert now.budget is not None
+        assert now.budget.kept
+        assert now.calibration is not None
+        assert now.calibration.people == 150
+        assert (now.threshold, now.fixed_threshold) == (
+            found["threshold"],
+            collection.fixed_threshold,
+        )
+        assert found["wish"]["fmr"] == pytest.approx(now.budget.fmr)
+        assert now.threshold == pytest.approx(found["wish"]["threshold"], abs=0.01)
+        assert found["collection"]["calibration"]["pairs"] == 44_700
+
+
+def test_a_cosine_ends_a_budget(run: Run, services: Services, collection: Collection) -> None:
+    store(services, collection, 150, 2)
+    run(collection.name, "--one-in", "10", "--apply")
+
+    done = run(collection.name, "--fmr", "1e-3", "--apply")
+
+    now = read(services, collection)
+    assert done.exit_code == 0, done.output
+    assert (now.alarm_budget, now.budget) == (None, None)
+    assert now.threshold == now.fixed_threshold
+    assert now.calibration is not None
+
+
+@pytest.mark.parametrize(("count", "said"), [(3, "too few to say"), (40, "one false alarm in")])
+def test_a_budget_beyond_the_calibration_is_refused_and_nothing_changes(
+    run: Run, services: Services, collection: Collection, count: int, said: str
+) -> None:
+    store(services, collection, count, 2)
+
+    done = run(collection.name, "--one-in", "1000000", "--apply")
+
+    assert done.exit_code == 1
+    assert said in done.stderr
+    now = read(services, collection)
+    assert (now.alarm_budget, now.impostors) == (None, None)
+    assert now.threshold == collection.threshold
+
+
+def test_a_budget_takes_no_other_gallery_than_the_collection(
+    run: Run, services: Services, collection: Collection
+) -> None:
+    store(services, collection, 20, 2)
+
+    done = run(collection.name, "--one-in", "10", "--gallery", "1000", "--apply")
+
+    assert done.exit_code == 2
+    assert "leave out --gallery" in done.stderr
+
+
 def test_a_folder_takes_no_threshold(run: Run, tmp_path: object) -> None:
     done = run(tmp_path, "--apply")
 
@@ -150,9 +212,10 @@ def test_a_folder_takes_no_threshold(run: Run, tmp_path: object) -> None:
 
 
 def test_two_ways_to_say_how_rare_exclude_each_other(run: Run, collection: Collection) -> None:
-    done = run(collection.name, "--fmr", "0.01", "--alarms", "0.01")
+    both = run(collection.name, "--fmr", "0.01", "--alarms", "0.01")
+    other = run(collection.name, "--alarms", "0.01", "--one-in", "100")
 
-    assert done.exit_code == 2
+    assert (both.exit_code, other.exit_code) == (2, 2)
 
 
 def test_a_collection_has_its_pack(run: Run, collection: Collection) -> None:

@@ -51,11 +51,22 @@ def test_a_collection_is_made_listed_changed_and_deleted(run: Run) -> None:
     listed = rows(run("collections", "list", "--json"))
     deleted = run("collections", "delete", "family", "--yes")
 
-    assert listed == [{**made, "threshold": changed["threshold"],
-                       "threshold_source": "set by hand", "updated_at": changed["updated_at"]}]  # fmt: skip
+    new = ("threshold", "threshold_source", "fixed_threshold", "fixed_source", "updated_at")
+    assert listed == [made | {key: changed[key] for key in new}]
+    assert changed["threshold_source"] == changed["fixed_source"] == "set by hand"
     assert changed["threshold"] == pytest.approx(0.95)
     assert deleted.output == "Deleted 0 photos, 0 faces, 0 people.\n"
     assert rows(run("collections", "list", "--json")) == []
+
+
+def test_a_budget_needs_a_calibration_and_excludes_a_threshold(
+    run: Run, collection: Collection
+) -> None:
+    uncalibrated = run("collections", "change", collection.name, "--one-in", "100")
+    both = run("collections", "change", collection.name, "--one-in", "9", "--threshold", "0.5")
+
+    assert (uncalibrated.exit_code, both.exit_code) == (1, 2)
+    assert 'facesearch calibrate "trip" --one-in 100 --apply' in uncalibrated.stderr
 
 
 def test_a_quality_gate_is_chosen_and_changed(run: Run) -> None:

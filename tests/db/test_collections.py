@@ -135,6 +135,13 @@ def test_an_empty_external_id_removes_it(conn: Connection, make: Any) -> None:
     assert changed.quality_gate == "strict"
 
 
+def test_there_is_no_budget_without_a_calibration(conn: Connection, make: Any) -> None:
+    made = make.collection()
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        conn.execute("UPDATE collections SET alarm_budget = 10 WHERE id = %s", [made])
+
+
 def test_counters_go_up_and_down(conn: Connection, make: Any) -> None:
     made = make.collection()
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from core import calibration as use
 from core import collections
+from core.budget import LEAST_STRANGERS, MOST_STRANGERS
 from core.db.collections import Collection
 from core.errors import InvalidRequest
 from core.evaluation import calibration
@@ -32,9 +33,13 @@ USUAL_ALARMS = 0.01
               help="False match rate of the threshold that is looked for.")  # fmt: skip
 @click.option("--alarms", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Or the share of searches for strangers that may find anybody; 0.01.")  # fmt: skip
+@click.option("--one-in", type=click.IntRange(LEAST_STRANGERS, MOST_STRANGERS), metavar="N",
+              help="Or one in how many strangers may find anybody; else the collection's budget.")  # fmt: skip
 @click.option("--gallery", type=click.IntRange(1),
               help="Faces that a search compares with; else as many as there are.")  # fmt: skip
-@click.option("--apply", is_flag=True, help="Set the collection's threshold to the one found.")
+@click.option("--apply", is_flag=True,
+              help="Set the collection's threshold to the one found; a budget of --one-in stays "
+              "kept as the collection grows.")  # fmt: skip
 @click.option("--faces", type=click.IntRange(2), default=MOST_FACES, show_default=True,
               help="Most faces of a collection to compare, chosen evenly.")  # fmt: skip
 @pack_option
@@ -45,6 +50,7 @@ def calibrate(
     target: str,
     fmr: float | None,
     alarms: float | None,
+    one_in: int | None,
     gallery: int | None,
     apply: bool,
     faces: int,
@@ -60,8 +66,8 @@ def calibrate(
     Thresholds are counted where enough pairs are left, foretold a hundredfold further, and refused
     beyond. The closest pairs of different people are listed: look whether they are one person.
     """
-    if fmr is not None and alarms is not None:
-        raise click.UsageError("--fmr and --alarms exclude each other.")
+    if sum(each is not None for each in (fmr, alarms, one_in)) > 1:
+        raise click.UsageError("--fmr, --alarms and --one-in exclude each other.")
     if Path(target).is_dir():
         if apply:
             raise click.UsageError(
@@ -72,9 +78,13 @@ def calibrate(
         raise click.UsageError("--pack is for folders; a collection has its pack.")
     else:
         subject = _collection(target, faces, gallery)
-    wish = _wish(subject.found, fmr, alarms)
+    if (fmr, alarms, one_in) == (None, None, None) and subject.collection is not None:
+        one_in = subject.collection.alarm_budget
+    if apply and one_in is not None and gallery is not None:
+        raise click.UsageError("A budget follows the collection's size; leave out --gallery.")
+    wish = _wish(subject.found, fmr, alarms if one_in is None else 1 / one_in)
     if apply and subject.collection is not None:
-        subject = _apply(subject, subject.collection, wish)
+        subject = _apply(subject, subject.collection, wish, one_in)
     if as_json:
         common.print_json(plain_subject(subject, wish))
     else:
@@ -151,10 +161,13 @@ def _wish(found: Calibration, fmr: float | None, alarms: float | None) -> Point:
     return found.budget(USUAL_ALARMS if alarms is None else alarms, found.gallery).point
 
 
-def _apply(subject: Subject, collection: Collection, wish: Point) -> Subject:
+def _apply(subject: Subject, collection: Collection, wish: Point, one_in: int | None) -> Subject:
     today = datetime.now(UTC).date()
     with system() as services, services.pool.connection() as conn:
-        changed = use.apply(conn, collection, subject.found, wish, today)
+        if one_in is None:
+            changed = use.apply(conn, collection, subject.found, wish, today)
+        else:
+            changed = use.apply_budget(conn, collection, subject.found, one_in, today)
     return replace(
         subject,
         threshold=changed.threshold,

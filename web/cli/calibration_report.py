@@ -1,7 +1,7 @@
 """What ``facesearch calibrate`` found, in words and tables."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isinf
 from typing import Any
 
@@ -9,6 +9,7 @@ from core.budget import REACH, Evidence, alarms_of
 from core.db.collections import Collection
 from core.evaluation.calibration import LEAST_PAIRS, Budget, Calibration, Point
 from core.evaluation.scores import Share
+from web.cli.collections import plain_collection
 from web.cli.reporting import Document, Table, plain
 
 
@@ -68,7 +69,7 @@ def plain_subject(subject: Subject, wish: Point) -> dict[str, Any]:
             }
             for each in found.closest
         ],
-        "collection": None if subject.collection is None else asdict(subject.collection),
+        "collection": None if subject.collection is None else plain_collection(subject.collection),
     }
 
 

@@ -2,12 +2,14 @@
 
 from dataclasses import asdict
 from itertools import count
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from core import collections as use
+from core.budget import LEAST_STRANGERS, MOST_STRANGERS
 from core.db.collections import Collection
 from core.db.pool import Connection
 from core.gates import USUAL, Gate
@@ -32,7 +34,7 @@ def list_(as_json: bool) -> None:
     with system() as services, services.pool.connection() as conn:
         found = _all(conn)
     if as_json:
-        print_json([asdict(collection) for collection in found])
+        print_json([plain_collection(collection) for collection in found])
         return
     table = Table("name", "photos", "faces", "people", "pack", "threshold", box=None)
     for each in found:
@@ -82,17 +84,34 @@ def show(name: str, as_json: bool) -> None:
 @collections.command()
 @click.argument("name")
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine of a match.")
+@click.option("--one-in", type=click.IntRange(LEAST_STRANGERS, MOST_STRANGERS), metavar="N",
+              help="Instead: at most one stranger in N may find anybody, however large the "
+              "collection gets; needs `facesearch calibrate`.")  # fmt: skip
 @click.option("--rename", help="Its new name.")
 @click.option("--quality-gate", type=GATES, help=f"{GATE_HELP} For photos indexed from now on.")
 @json_option
 def change(
-    name: str, threshold: float | None, rename: str | None, quality_gate: str | None, as_json: bool
+    name: str,
+    threshold: float | None,
+    one_in: int | None,
+    rename: str | None,
+    quality_gate: str | None,
+    as_json: bool,
 ) -> None:
     """Change the threshold, the name or the quality gate of a collection."""
+    if threshold is not None and one_in is not None:
+        raise click.UsageError("--threshold and --one-in exclude each other.")
     gate = None if quality_gate is None else Gate(quality_gate)
     with system() as services, services.pool.connection() as conn:
         found = use.find(conn, name)
-        changed = use.change(conn, found.id, name=rename, threshold=threshold, quality_gate=gate)
+        changed = use.change(
+            conn,
+            found.id,
+            name=rename,
+            threshold=threshold,
+            alarm_budget=one_in,
+            quality_gate=gate,
+        )
     _show(changed, as_json)
 
 
@@ -121,6 +140,20 @@ def delete(name: str, yes: bool, as_json: bool) -> None:
         )
 
 
+def plain_collection(collection: Collection) -> dict[str, Any]:
+    """Return a collection for programs; of its calibration what people want to know."""
+    shown = asdict(collection)
+    shown.pop("impostors")
+    known = collection.calibration
+    shown["calibration"] = known and {
+        "day": known.day.isoformat(),
+        "people": known.people,
+        "pairs": known.pairs,
+        "rarest_measured": known.steps.rarest,
+    }
+    return shown
+
+
 def _all(conn: Connection) -> list[Collection]:
     found: list[Collection] = []
     for _ in count():
@@ -133,10 +166,15 @@ def _all(conn: Connection) -> list[Collection]:
 
 def _show(collection: Collection, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(collection))
+        print_json(plain_collection(collection))
         return
     table = Table(show_header=False, box=None)
-    for key, value in asdict(collection).items():
+    known = collection.calibration
+    # What a budget comes to stands in the source of the threshold.
+    shown = {**plain_collection(collection), "budget": None, "calibration": known and known.origin}
+    if collection.alarm_budget is None:
+        shown |= {"fixed_threshold": None, "fixed_source": None}
+    for key, value in shown.items():
         if value not in (None, {}):
             table.add_row(key.replace("_", " "), str(value))
     Console().print(table)

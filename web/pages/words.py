@@ -39,6 +39,9 @@ ERRORS = {
     "wrong_collection": Words(
         "Two collections", "A person and their faces belong to one collection."
     ),
+    "calibration_needed": Words(
+        "Nobody can say which cosine that is", "Calibrate on named people first."
+    ),
     "confirmation_required": Words(
         "Not confirmed", "Nothing was deleted. Type the name exactly as it is shown."
     ),

@@ -14,7 +14,8 @@ RETURNING id;
 -- name: get
 SELECT collections.id, collections.name, collections.external_id, collections.metadata,
        collections.space_id, spaces.pack, spaces.dimension,
-       collections.threshold, collections.threshold_source, collections.quality_gate,
+       collections.threshold AS fixed_threshold, collections.threshold_source AS fixed_source,
+       collections.alarm_budget, collections.impostors, collections.quality_gate,
        collections.layout, collections.ef_search, collections.keeps_queries,
        collections.image_count, collections.face_count,
        (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
@@ -29,7 +30,8 @@ SELECT id FROM collections WHERE name = %(name)s;
 -- Oldest first, so that a page of a growing list never moves.
 SELECT collections.id, collections.name, collections.external_id, collections.metadata,
        collections.space_id, spaces.pack, spaces.dimension,
-       collections.threshold, collections.threshold_source, collections.quality_gate,
+       collections.threshold AS fixed_threshold, collections.threshold_source AS fixed_source,
+       collections.alarm_budget, collections.impostors, collections.quality_gate,
        collections.layout, collections.ef_search, collections.keeps_queries,
        collections.image_count, collections.face_count,
        (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
@@ -41,7 +43,8 @@ SELECT collections.id, collections.name, collections.external_id, collections.me
  LIMIT %(limit)s;
 
 -- name: update
--- A null keeps what is there; external_id is cleared with an empty text, ef_search with a zero.
+-- A null keeps what is there; external_id is cleared with an empty text, the budget and
+-- ef_search with a zero.
 UPDATE collections
    SET name = coalesce(%(name)s, name),
        external_id = CASE WHEN %(external_id)s::text IS NULL THEN external_id
@@ -50,6 +53,9 @@ UPDATE collections
        threshold = coalesce(%(threshold)s, threshold),
        threshold_source = coalesce(%(threshold_source)s, threshold_source),
        quality_gate = coalesce(%(quality_gate)s, quality_gate),
+       alarm_budget = CASE WHEN %(alarm_budget)s::integer IS NULL THEN alarm_budget
+                           ELSE nullif(%(alarm_budget)s::integer, 0) END,
+       impostors = coalesce(%(impostors)s, impostors),
        ef_search = CASE WHEN %(ef_search)s::smallint IS NULL THEN ef_search
                         ELSE nullif(%(ef_search)s::smallint, 0) END,
        keeps_queries = coalesce(%(keeps_queries)s, keeps_queries),
