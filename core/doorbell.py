@@ -7,6 +7,7 @@ INGEST_TASK = "ingest.batch"
 SEARCH_TASK = "search.analyse"
 SWEEP_TASK = "maintenance.sweep"
 INDEX_TASK = "maintenance.indexes"
+RECALL_TASK = "maintenance.recall"
 
 SEARCH_QUEUE = "search"
 MAINTENANCE_QUEUE = "maintenance"
@@ -19,7 +20,7 @@ QUEUES = (SEARCH_QUEUE, MAINTENANCE_QUEUE, INGEST_QUEUE)
 class Doorbell(Protocol):
     """How core asks for work; the shells send the messages.
 
-    Both raise `core.errors.BrokerUnavailable` when the message could not be handed over.
+    All raise `core.errors.BrokerUnavailable` when the message could not be handed over.
     """
 
     def ingest(self) -> None:
@@ -28,6 +29,10 @@ class Doorbell(Protocol):
 
     def search(self, request_id: str) -> None:
         """Ask a worker to analyse a query photo."""
+        ...
+
+    def indexes(self) -> None:
+        """Ask a worker to look for work on search indexes."""
         ...
 
 

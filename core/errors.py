@@ -115,6 +115,12 @@ class CalibrationNeeded(FaceSearchError):
     code = "calibration_needed"
 
 
+class IndexWorkRefused(FaceSearchError):
+    """This work on an index makes no sense as the collection is now; the detail says what would."""
+
+    code = "index_work_refused"
+
+
 class ConfirmationRequired(FaceSearchError):
     """Something that destroys much must be asked for twice."""
 
@@ -125,6 +131,12 @@ class InvalidRequest(FaceSearchError):
     """The request is malformed; ``details["errors"]`` names every fault."""
 
     code = "invalid_request"
+
+
+class CursorExpired(FaceSearchError):
+    """A search cannot be gone on with: its cursor is too old, or not one of this caller's."""
+
+    code = "cursor_expired"
 
 
 class BadEmbedding(FaceSearchError):
@@ -220,6 +232,13 @@ class DatabaseUnavailable(FaceSearchError):
     """Postgres cannot be reached."""
 
     code = "database_unavailable"
+    retryable = True
+
+
+class DatabaseBusy(FaceSearchError):
+    """Others hold what a change needs alone, and went on holding it for as long as it waited."""
+
+    code = "database_busy"
     retryable = True
 
 

@@ -218,6 +218,9 @@ class _Nobody:
     def search(self, request_id: str) -> None:
         """Ring."""
 
+    def indexes(self) -> None:
+        """Ring."""
+
 
 def _through_the_queue(
     services: Services,

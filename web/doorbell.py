@@ -7,7 +7,15 @@ import redis
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from core.doorbell import INGEST_QUEUE, INGEST_TASK, SEARCH_QUEUE, SEARCH_TASK, message_url
+from core.doorbell import (
+    INDEX_TASK,
+    INGEST_QUEUE,
+    INGEST_TASK,
+    MAINTENANCE_QUEUE,
+    SEARCH_QUEUE,
+    SEARCH_TASK,
+    message_url,
+)
 from core.errors import BrokerUnavailable
 from core.settings import Settings
 
@@ -47,6 +55,11 @@ class CeleryDoorbell:
         """Ask a worker to analyse a query photo."""
         with _broker_errors():
             self._app.send_task(SEARCH_TASK, args=[request_id], queue=SEARCH_QUEUE)
+
+    def indexes(self) -> None:
+        """Ask a worker to look for work on search indexes."""
+        with _broker_errors():
+            self._app.send_task(INDEX_TASK, queue=MAINTENANCE_QUEUE)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from core.doorbell import INGEST_QUEUE, INGEST_TASK, SEARCH_QUEUE, SEARCH_TASK
+from core.doorbell import (
+    INDEX_TASK,
+    INGEST_QUEUE,
+    INGEST_TASK,
+    MAINTENANCE_QUEUE,
+    SEARCH_QUEUE,
+    SEARCH_TASK,
+)
 from core.errors import BrokerUnavailable
 from core.settings import Settings
 from web.doorbell import CeleryDoorbell
@@ -28,12 +35,15 @@ def test_each_task_goes_to_its_own_queue_by_name(settings: Settings, broker_url:
 
     bell.ingest()
     bell.search("request-7")
+    bell.indexes()
     bell.close()
 
     (ingest,) = messages(broker_url, INGEST_QUEUE)
     (search,) = messages(broker_url, SEARCH_QUEUE)
+    (indexes,) = messages(broker_url, MAINTENANCE_QUEUE)
     assert ingest["headers"]["task"] == INGEST_TASK
     assert search["headers"]["task"] == SEARCH_TASK
+    assert indexes["headers"]["task"] == INDEX_TASK
     assert "request-7" in search["headers"]["argsrepr"]
     assert search["content-type"] == "application/json"
 

@@ -1,0 +1,138 @@
+"""What building an index will take, said before it starts: memory, disk, time."""
+
+import math
+from dataclasses import dataclass
+
+from core.db import index_work as work_rows
+from core.db import indexes as rows
+from core.db.index_work import Action
+from core.db.indexes import Kind, Server, Table
+from core.db.pool import Connection
+from core.settings import MIB, Settings
+
+GRAPH_BYTES = 716
+"""Memory of one face in pgvector's graph of 16 neighbours, beside its numbers: measured by how many
+faces 6 MiB hold (``benchmarks/index_memory.py``), for 128 and 512 numbers and bits alike."""
+
+INDEX_BYTES = 302
+"""The same on disk, where pages leave `PAGE_LOSS` of the numbers' bytes empty."""
+
+PAGE_LOSS = 0.04
+
+ROW_BYTES = 0.5 * 1024
+"""Of a stored face, beside its numbers and with its share of the plain indexes."""
+
+HEADROOM = 1.15
+LEAST_MEMORY = 64 * MIB
+"""Postgres lets no second process help with less."""
+
+CACHE_SHARE = 3
+"""Where the settings name no limit, a build takes a third of the memory that the server counts on:
+it is there for an hour at most times, and what it takes is taken from the cache of files."""
+
+SECONDS_PER_MILLION = 1500.0
+"""On two cores, for 512 numbers, by docs/performance.md."""
+
+DOCUMENTED_FACES = 1_000_000
+SPILLED = 5.0
+"""How many times as long a face takes that finds no room in memory."""
+
+COPIED_PER_SECOND = 5000.0
+"""Faces that a promotion copies, with what is written meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What work will take.
+
+    Attributes:
+        memory_bytes: Of the graph while it is built.
+        memory_limit_bytes: As much as a build may take; see `fits`.
+        disk_bytes: Of the finished index, and of the table where it is copied.
+        measured: The time follows an earlier build on this server; else a published rate.
+    """
+
+    faces: int
+    memory_bytes: int
+    memory_limit_bytes: int
+    disk_bytes: int
+    seconds: float
+    measured: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether the graph fits into memory; if not, Postgres goes on slowly on disk."""
+        return self.memory_bytes <= self.memory_limit_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLimits:
+    """What a build is given.
+
+    Attributes:
+        workers: Processes beside the one that builds.
+    """
+
+    memory_bytes: int
+    workers: int
+
+
+def estimate(
+    conn: Connection, table: Table, action: Action, kind: Kind, settings: Settings
+) -> Estimate:
+    """Say what *action* will take for the faces that are there now."""
+    memory = graph_bytes(table.faces, kind, table.dimension)
+    limit = memory_limit(rows.server(conn), settings)
+    disk = index_bytes(table.faces, kind, table.dimension)
+    if action is Action.DROP:
+        return Estimate(table.faces, 0, limit, 0, 0.0, measured=True)
+    seconds, measured = _build_seconds(conn, table, kind)
+    if memory > limit:
+        seconds *= 1 + (SPILLED - 1) * (1 - limit / memory)
+    if action is Action.PROMOTE:
+        disk += round(table.faces * (_number_bytes(Kind.HNSW, table.dimension) + ROW_BYTES))
+        seconds += table.faces / COPIED_PER_SECOND
+    return Estimate(table.faces, memory, limit, disk, seconds, measured)
+
+
+def build_limits(conn: Connection, table: Table, kind: Kind, settings: Settings) -> BuildLimits:
+    """Return what a build of this size is given: what it needs, if that is allowed."""
+    server = rows.server(conn)
+    needed = round(HEADROOM * graph_bytes(table.faces, kind, table.dimension)) + LEAST_MEMORY
+    return BuildLimits(min(needed, memory_limit(server, settings)), server.workers)
+
+
+def memory_limit(server: Server, settings: Settings) -> int:
+    """Return the most bytes that one build may take."""
+    allowed = settings.index_build_mib * MIB or server.cache_bytes // CACHE_SHARE
+    return max(LEAST_MEMORY, allowed)
+
+
+def graph_bytes(faces: int, kind: Kind, dimension: int) -> int:
+    """Return the memory of the graph of *faces* faces."""
+    return faces * (_number_bytes(kind, dimension) + GRAPH_BYTES)
+
+
+def index_bytes(faces: int, kind: Kind, dimension: int) -> int:
+    """Return the size of the index of *faces* faces on disk."""
+    return round(faces * (_number_bytes(kind, dimension) * (1 + PAGE_LOSS) + INDEX_BYTES))
+
+
+def _number_bytes(kind: Kind, dimension: int) -> int:
+    return 2 * dimension if kind is Kind.HNSW else dimension // 8
+
+
+def _build_seconds(conn: Connection, table: Table, kind: Kind) -> tuple[float, bool]:
+    """Return how long a build takes, and whether an earlier one here says so."""
+    earlier = work_rows.latest_build(conn, kind, table.dimension)
+    if earlier is not None:
+        return earlier.seconds * _work(table.faces) / _work(earlier.faces), True
+    # Half of the work is in the numbers, half in walking the graph.
+    share = 0.5 + 0.5 * _number_bytes(kind, table.dimension) / _number_bytes(Kind.HNSW, 512)
+    per_million = SECONDS_PER_MILLION * share
+    return per_million * _work(table.faces) / _work(DOCUMENTED_FACES), False
+
+
+def _work(faces: int) -> float:
+    """Return the work of a build, in any unit: each face walks a way that grows with the log."""
+    return faces * math.log(max(faces, 2))

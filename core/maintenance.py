@@ -1,0 +1,336 @@
+"""Doing the work on indexes: what somebody asked for, and what the policy wants.
+
+One session of the whole system at a time, which holds a lock of Postgres until it is done. A process
+that dies leaves its work marked as running; whoever gets the lock next sees to it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+from uuid import UUID
+
+import psycopg
+
+from core import indexes, promotion
+from core.db import index_work as work_rows
+from core.db import indexes as rows
+from core.db.index_work import Action, State, Work
+from core.db.indexes import Kind, Table
+from core.db.pool import Connection
+from core.errors import DatabaseBusy, FaceSearchError
+from core.estimates import build_limits
+from core.indexes import Status
+from core.promotion import Report
+from core.settings import Settings
+
+POLICY = "policy"
+"""The actor of work that nobody asked for."""
+
+LOAD_SHARE = 0.2
+"""Faces on their way that make a load: an index that is built after it costs less than one that
+each of them is put into."""
+
+QUIET = timedelta(minutes=2)
+"""Without uploads, after which a load is over."""
+
+DEAD_SHARE = 0.1
+"""Below the fifth from which autovacuum would repair the graph, which takes three times as long as
+a new one; see docs/decisions.md."""
+
+LEAST_DEAD = 5000
+REST = timedelta(hours=1)
+"""Between two rebuilds: an old transaction may keep the dead rows from going."""
+
+AFTER_FAILURE = timedelta(minutes=10)
+MOST_ATTEMPTS = 3
+KEPT_WORK = 50
+"""Pieces of closed work kept of each collection."""
+
+ORPHAN_PATIENCE_S = 30.0
+
+PROMOTING = {
+    "copy": "copying the faces",
+    "check": "checking the copy",
+    "switch": "putting the copy in place",
+}
+"""The steps of `core.promotion` for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the policy wants."""
+
+    action: Action
+    kind: Kind = Kind.HNSW
+
+
+def maintain(conn: Connection, settings: Settings) -> list[str]:
+    """Do all work that waits and all that the policy wants; leave at once when somebody is at it.
+
+    Work that fails (no room for it, say) is reported, and holds up nothing else.
+
+    Args:
+        conn: In autocommit mode and used by nobody else.
+
+    Returns:
+        What was done, a sentence each.
+    """
+    if not rows.lock_maintenance(conn):
+        return []
+    done: list[str] = []
+    try:
+        done += clean_up(conn)
+        _ask_for_wishes(conn, settings)
+        while (work := work_rows.claim(conn)) is not None:
+            done.append(perform(conn, work, settings))
+            _ask_for_wishes(conn, settings)
+        work_rows.forget(conn, keep=KEPT_WORK)
+    finally:
+        _unlock(conn)
+    return done
+
+
+def do_one(conn: Connection, work_id: UUID, settings: Settings) -> bool:
+    """Do one piece of work that waits; False when somebody else is at work on indexes.
+
+    Args:
+        conn: In autocommit mode and used by nobody else.
+    """
+    if not rows.lock_maintenance(conn):
+        return False
+    try:
+        clean_up(conn)
+        work = work_rows.claim(conn, work_id)
+        if work is not None:
+            perform(conn, work, settings)
+    finally:
+        _unlock(conn)
+    return True
+
+
+def clean_up(conn: Connection) -> list[str]:
+    """See to what dead processes left: work, tables and indexes. The caller holds the lock."""
+    for work in work_rows.left_running(conn):
+        if _is_achieved(conn, work):
+            work_rows.finish(conn, work.id, State.DONE, "It went on after its process had ended.")
+        elif work.attempts >= MOST_ATTEMPTS:
+            work_rows.finish(conn, work.id, State.FAILED, "Each process that tried it ended early.")
+        else:
+            work_rows.put_back(conn, work.id, attempts=work.attempts)
+    done = []
+    try:
+        for collection_id in promotion.drop_orphans(conn, patience_s=ORPHAN_PATIENCE_S):
+            done.append(f"dropped {rows.table_name(collection_id)}")
+    except DatabaseBusy:
+        done.append("left a useless table for later: others hold its locks")
+    for name in rows.useless(conn):
+        rows.drop_by_name(conn, name)
+        done.append(f"dropped {name}")
+    return done
+
+
+def wish(status: Status, *, promote_faces: int, now: datetime) -> Wish | None:
+    """Say what the policy wants for a collection; None: nothing, or not now."""
+    if status.open or _failed_lately(status, now):
+        return None
+    if status.table.layout != "own":
+        return Wish(Action.PROMOTE) if status.table.faces > promote_faces else None
+    if not status.kinds:
+        wanted = status.table.faces > promote_faces
+        return Wish(Action.BUILD) if wanted and not _waits_for_load(status, now) else None
+    decayed = status.dead_share > DEAD_SHARE and status.table.dead > LEAST_DEAD
+    if decayed and not _rebuilt_lately(status, now):
+        return Wish(Action.REBUILD, status.kinds[0])
+    return None
+
+
+def perform(conn: Connection, work: Work, settings: Settings) -> str:
+    """Do work that was claimed; return what became of it in a sentence.
+
+    Work that is interrupted waits again, for somebody else.
+
+    Raises:
+        psycopg.Error: The connection is lost; the work is left as running.
+    """
+    table = rows.table(conn, work.collection_id)
+    if table is None:
+        return f"did not {work.action}: the collection is gone"
+    try:
+        remark = _do(conn, work, table, settings)
+    except DatabaseBusy as error:
+        # What was done is kept as long as the work is open.
+        if work.attempts < MOST_ATTEMPTS:
+            work_rows.put_back(conn, work.id, attempts=work.attempts)
+            return f"will {work.action} {table.name!r} later: {error}"
+        work_rows.finish(conn, work.id, State.FAILED, str(error))
+        return f"could not {work.action} {table.name!r}: {error}"
+    except (psycopg.Error, FaceSearchError) as error:
+        if conn.closed:
+            raise
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        work_rows.finish(conn, work.id, State.FAILED, reason)
+        return f"could not {work.action} {table.name!r}: {reason}"
+    except BaseException:
+        if not conn.closed:
+            work_rows.put_back(conn, work.id, attempts=work.attempts - 1)
+        raise
+    work_rows.finish(conn, work.id, State.DONE, remark)
+    return f"did {work.action} {table.name!r}"
+
+
+def _do(conn: Connection, work: Work, table: Table, settings: Settings) -> str | None:
+    def report(step: str, done: int, total: int) -> None:
+        work_rows.report(conn, work.id, step, done, total)
+
+    match Action(work.action):
+        case Action.PROMOTE:
+            return _promote(conn, work, table, settings, report)
+        case Action.BUILD:
+            return _build(conn, Kind(work.kind), table, settings, report)
+        case Action.REBUILD:
+            _rebuild(conn, table, settings, report)
+            return None
+        case Action.DROP:
+            report("dropping", 0, 0)
+            rows.drop(conn, table.collection_id, Kind(work.kind))
+            return None
+        case other:
+            assert_never(other)
+
+
+def _promote(
+    conn: Connection, work: Work, table: Table, settings: Settings, report: Report
+) -> str | None:
+    """Give a collection its own table, with an index unless a load is on its way."""
+    kind, remarks = Kind(work.kind), []
+
+    def build(conn: Connection, _: str) -> None:
+        started = datetime.now(UTC)
+        remark = _build(conn, kind, table, settings, report)
+        if remark:
+            remarks.append(remark)
+        work_rows.insert_build(
+            conn,
+            collection_id=table.collection_id,
+            kind=kind,
+            faces=table.faces,
+            actor=work.actor,
+            started_at=started,
+        )
+
+    loads = work.actor == POLICY and is_loading(indexes.status(conn, table.collection_id))
+    promotion.promote(
+        conn,
+        table.collection_id,
+        build=None if loads else build,
+        report=lambda step, done, total: report(PROMOTING[step], done, total),
+    )
+    if loads:
+        return "The index is built when the photos that wait are indexed."
+    return remarks[0] if remarks else None
+
+
+def _build(
+    conn: Connection, kind: Kind, table: Table, settings: Settings, report: Report
+) -> str | None:
+    """Build an index with as much memory as it takes and may have; return a remark."""
+    report(indexes.BUILDING, 0, table.faces)
+    remark = _create(conn, kind, table, settings)
+    report(indexes.BUILDING, table.faces, table.faces)
+    return remark
+
+
+def _create(conn: Connection, kind: Kind, table: Table, settings: Settings) -> str | None:
+    limits = build_limits(conn, table, kind, settings)
+    rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=limits.workers)
+    try:
+        rows.create(conn, table.collection_id, kind, table.dimension)
+    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory) as error:
+        if "shared memory" not in str(error):
+            raise
+        # Several processes share the graph in /dev/shm, which is small in containers.
+        rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=0)
+        rows.create(conn, table.collection_id, kind, table.dimension)
+        return (
+            "Built by one process alone: the server's /dev/shm is too small for several to share "
+            "the graph; give its container a larger shm_size."
+        )
+    return None
+
+
+def _rebuild(conn: Connection, table: Table, settings: Settings, report: Report) -> None:
+    """Build every index anew, then free the dead rows: they are in none of the indexes any more."""
+    for kind in indexes.status(conn, table.collection_id).kinds:
+        limits = build_limits(conn, table, kind, settings)
+        rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=limits.workers)
+        report(indexes.BUILDING, 0, table.faces)
+        rows.rebuild(conn, table.collection_id, kind)
+    report("freeing the room of dead rows", 0, 0)
+    rows.vacuum(conn, table.collection_id)
+
+
+def _ask_for_wishes(conn: Connection, settings: Settings) -> None:
+    now = datetime.now(UTC)
+    for status in indexes.statuses(conn, least_faces=settings.promote_faces):
+        wanted = wish(status, promote_faces=settings.promote_faces, now=now)
+        if wanted is not None:
+            work_rows.insert(
+                conn,
+                collection_id=status.table.collection_id,
+                action=wanted.action,
+                kind=wanted.kind,
+                actor=POLICY,
+            )
+
+
+def is_loading(status: Status) -> bool:
+    """Say whether photos with more than `LOAD_SHARE` of the collection's faces are on their way."""
+    indexed = max(1, status.table.images - status.incoming.photos)
+    coming = status.incoming.photos * status.table.faces / indexed
+    return coming > LOAD_SHARE * status.table.faces
+
+
+def _waits_for_load(status: Status, now: datetime) -> bool:
+    """Say whether a missing index should stay away: for a load, or for one that was announced.
+
+    Who drops an index by hand wants it gone until the load is over that the dropping was for.
+    """
+    if is_loading(status):
+        return True
+    last = status.history[0] if status.history else None
+    if last is None or last.action != Action.DROP or last.finished_at is None:
+        return False
+    uploaded = status.incoming.last_upload
+    over = uploaded is not None and last.finished_at < uploaded < now - QUIET
+    return not (over and status.incoming.photos == 0)
+
+
+def _failed_lately(status: Status, now: datetime) -> bool:
+    last = status.history[0] if status.history else None
+    return (
+        last is not None
+        and last.state == State.FAILED
+        and last.finished_at is not None
+        and now - last.finished_at < AFTER_FAILURE
+    )
+
+
+def _rebuilt_lately(status: Status, now: datetime) -> bool:
+    built = [status.built_at(kind) for kind in status.kinds]
+    return any(at is not None and now - at < REST for at in built)
+
+
+def _is_achieved(conn: Connection, work: Work) -> bool:
+    """Say whether a session of Postgres finished what its process had begun."""
+    kind = Kind(work.kind)
+    if work.action == Action.PROMOTE:
+        table = rows.table(conn, work.collection_id)
+        return table is not None and table.layout == "own"
+    if work.action == Action.BUILD:
+        return rows.is_valid(conn, work.collection_id, kind)
+    return False
+
+
+def _unlock(conn: Connection) -> None:
+    if not conn.closed:
+        rows.unlock_maintenance(conn)
