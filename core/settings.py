@@ -128,6 +128,23 @@ class Settings(BaseSettings):
     hnsw_ef_search: int = Field(
         100, ge=10, le=1000, description="Candidates that an HNSW search keeps while it looks."
     )
+    recall_goal: float = Field(
+        0.98,
+        gt=0,
+        le=1,
+        description="Share of the ten nearest faces that searches by an index are to find.",
+    )
+    recall_audit_hours: int = Field(
+        24,
+        ge=0,
+        le=8760,
+        description="Hours between two measurements of that share, for each collection; 0: never.",
+    )
+    recall_tunes: bool = Field(
+        False,
+        description="Set each collection's `ef_search` as its measurements propose; else they only "
+        "propose.",
+    )
     search_timeout_s: float = Field(
         20, gt=0, le=600, description="Seconds a search may take, the worker's part included."
     )

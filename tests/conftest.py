@@ -39,7 +39,7 @@ from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 from core.stages import Stage, Timings
 
-pytest_plugins = ["tests.worker_processes", "tests.queues"]
+pytest_plugins = ["tests.worker_processes", "tests.queues", "tests.galleries"]
 
 TEMPLATE = "template_facesearch"
 MODELS = Path(__file__).parents[1] / "models"
@@ -181,12 +181,16 @@ class RecordingDoorbell:
 
     ingests: int = 0
     searches: list[str] = field(default_factory=list)
+    index_rings: int = 0
 
     def ingest(self) -> None:
         self.ingests += 1
 
     def search(self, request_id: str) -> None:
         self.searches.append(request_id)
+
+    def indexes(self) -> None:
+        self.index_rings += 1
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""Exact answers by reading pages, and what an index gave of them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from core import replay as module
+from core.db import recall as rows
+from core.replay import DEPTH, Replay
+from tests.galleries import Gallery, isotropic, manifold
+
+Make = Callable[..., Gallery]
+
+
+def test_the_exact_answer_is_what_exact_search_in_sql_gives(
+    gallery: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGE", 300)  # several pages
+    made = gallery(manifold(2000))
+
+    replay = Replay(made.conn, made.collection, queries=20)
+
+    assert replay.stored_queries == replay.queries == 20
+    for query, answer in zip(replay._queries, replay._truth, strict=True):
+        with made.conn.transaction():
+            exact = rows.nearest(
+                made.conn,
+                made.collection.id,
+                query.embedding,
+                kind="exact",
+                ef_search=0,
+                limit=DEPTH + 1,
+            )
+        expected = [face for face in exact if face.id != query.face_id][:DEPTH]
+        assert [face.cosine for face in answer[:DEPTH]] == pytest.approx(
+            [face.cosine for face in expected], abs=1e-6
+        )
+        assert query.face_id not in {face.id for face in answer}
+
+
+def test_an_index_that_finds_everything_has_a_recall_of_one(gallery: Make) -> None:
+    made = gallery(manifold(2000))
+
+    step = Replay(made.conn, made.collection, queries=30).step("hnsw", 1000)
+
+    assert (step.recall_1, step.recall_10, step.lost_mates) == (1.0, 1.0, 0)
+    assert step.mates > 0
+    assert step.ms > 0
+
+
+def test_an_index_that_loses_faces_is_caught(gallery: Make) -> None:
+    made = gallery(isotropic(8000))
+    strangers = isotropic(40, seed=1)  # a stored face is the easier query: it is in the graph
+    for vector in strangers:
+        with made.conn.transaction():
+            rows.keep_query(made.conn, made.collection.id, vector, most=40)
+
+    replay = Replay(made.conn, made.collection, queries=40)
+    small, large = replay.step("hnsw", 10), replay.step("hnsw", 400)
+
+    assert replay.stored_queries == 0
+    assert small.recall_10 < 0.9
+    assert small.recall_10 < large.recall_10 <= 1
+
+
+def test_lost_mates_are_those_above_the_threshold_alone(gallery: Make) -> None:
+    made = gallery(isotropic(8000))
+    made.conn.execute("UPDATE collections SET threshold = 0.99")
+    strict = Replay(made.conn, made.fresh(), queries=30).step("hnsw", 10)
+    made.conn.execute("UPDATE collections SET threshold = -1")
+    all_of_them = Replay(made.conn, made.fresh(), queries=30).step("hnsw", 10)
+
+    assert (strict.mates, strict.lost_mates) == (0, 0)
+    assert all_of_them.mates == 30 * DEPTH
+    assert all_of_them.lost_mates == round(300 * (1 - all_of_them.recall_10))
+
+
+def test_faces_that_come_and_go_meanwhile_are_no_losses(gallery: Make) -> None:
+    made = gallery(manifold(3000))
+    replay = Replay(made.conn, made.collection, queries=20)
+    doomed = {answer[0].id for answer in replay._truth}
+    made.conn.execute("DELETE FROM faces WHERE id = ANY(%s)", [list(doomed)])
+
+    step = replay.step("hnsw", 1000)
+
+    assert (step.recall_1, step.recall_10, step.lost_mates) == (1.0, 1.0, 0)
+
+
+def test_real_queries_come_first_and_stored_faces_fill_up(gallery: Make) -> None:
+    made = gallery(manifold(2000))
+    for vector in manifold(5, seed=9):
+        with made.conn.transaction():
+            rows.keep_query(made.conn, made.collection.id, vector, most=10)
+
+    replay = Replay(made.conn, made.collection, queries=20)
+
+    assert (replay.queries, replay.stored_queries) == (20, 15)
+
+
+def test_an_empty_collection_has_nothing_to_replay(gallery: Make) -> None:
+    made = gallery(np.zeros((0, 128), np.float32))
+
+    assert Replay(made.conn, made.collection, queries=20).queries == 0
