@@ -1,11 +1,27 @@
 """Collections through the API."""
 
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from core import collections
 from core.blobs import Kind
+from core.budget import Fit, Impostors, Steps
+from core.db import collections as rows
 from core.services import Services
+
+IMPOSTORS = Impostors(
+    Steps(1e-4, (0.96, 0.95)), Fit(0.95, 1e-3, 0.005, 300), 1_000_000, 500, date(2026, 11, 24)
+)
+
+
+def calibrate(services: Services, collection_id: str, faces: int) -> None:
+    """Say that a collection was calibrated and holds so many faces."""
+    with services.pool.connection() as conn:
+        collections.change(conn, UUID(collection_id), threshold=0.9, impostors=IMPOSTORS)
+        rows.count(conn, UUID(collection_id), faces=faces)
 
 
 def test_a_new_collection_has_the_space_and_threshold_of_its_pack(
@@ -44,6 +60,79 @@ def test_a_collection_has_a_quality_gate_that_can_be_changed(client, problem) ->
     assert changed.json["quality_gate"] == "off"
     assert problem(wrong, 400, "invalid_request")["details"]["errors"][0]["field"] == "quality_gate"
     assert client.get(f"/v1/collections/{usual['id']}").json["quality_gate"] == "off"
+
+
+def test_a_policy_is_a_cosine_or_a_budget_that_follows_the_gallery(
+    services: Services, client
+) -> None:
+    made = client.collection(policy={"kind": "cosine", "value": 0.5})
+    path = f"/v1/collections/{made['id']}"
+    calibrate(services, made["id"], faces=1000)
+
+    budget = client.patch(path, json={"policy": {"kind": "budget", "one_in": 100}}).json
+    with services.pool.connection() as conn:
+        rows.count(conn, UUID(made["id"]), faces=99_000)
+    outgrown = client.get(path).json
+    fixed = client.patch(path, json={"policy": {"kind": "cosine", "value": 0.75}}).json
+
+    assert (made["policy"], made["calibration"]) == ({"kind": "cosine", "value": 0.5}, None)
+    assert budget["policy"] == {
+        "kind": "budget",
+        "one_in": 100,
+        "kept": True,
+        "keeps_one_in": 100,
+        "evidence": "extrapolated",
+        "gallery_size": 1000,
+        "fmr": pytest.approx(1.005e-5, rel=1e-3),
+    }
+    assert budget["threshold"] == pytest.approx(0.973, abs=2e-5)
+    assert budget["threshold_source"].startswith("at most one false alarm in 100 strangers")
+    assert budget["calibration"] == {
+        "day": "2026-11-24",
+        "people": 500,
+        "pairs": 1_000_000,
+        "rarest_measured": 1e-4,
+    }
+    assert (outgrown["policy"]["kept"], outgrown["policy"]["keeps_one_in"]) == (False, 10)
+    assert outgrown["threshold"] > budget["threshold"]
+    assert (fixed["policy"], fixed["threshold"]) == ({"kind": "cosine", "value": 0.75}, 0.75)
+
+
+def test_a_budget_that_nobody_can_keep_is_a_conflict_and_says_what_to_do(
+    services: Services, client, problem
+) -> None:
+    wish = {"policy": {"kind": "budget", "one_in": 10**9}}
+    made = client.collection()
+
+    early = client.post("/v1/collections", json={"name": "new", **wish})
+    uncalibrated = client.patch(f"/v1/collections/{made['id']}", json=wish)
+    calibrate(services, made["id"], faces=1000)
+    beyond = client.patch(f"/v1/collections/{made['id']}", json=wish)
+
+    for response, keeps in ((early, None), (uncalibrated, None), (beyond, 1000)):
+        told = problem(response, 409, "calibration_needed")
+        assert told["details"] == {"one_in": 10**9, "keeps_one_in": keeps}
+    assert "facesearch calibrate" in problem(uncalibrated, 409, "calibration_needed")["detail"]
+    assert len(client.get("/v1/collections").json["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threshold": 0.5, "policy": {"kind": "cosine", "value": 0.5}},
+        {"policy": {"kind": "budget", "one_in": 1}},
+        {"policy": {"kind": "budget", "one_in": 10**10}},
+        {"policy": {"kind": "budget", "value": 0.5}},
+        {"policy": {"kind": "cosine", "value": 2}},
+        {"policy": {"kind": "luck"}},
+        {"policy": {"one_in": 10}},
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(client, problem, wrong: dict[str, Any]) -> None:
+    made = client.collection()
+
+    problem(client.post("/v1/collections", json={"name": "new", **wrong}), 400, "invalid_request")
+    problem(client.patch(f"/v1/collections/{made['id']}", json=wrong), 400, "invalid_request")
 
 
 def test_a_threshold_too_small_for_single_precision_is_zero(client) -> None:
@@ -101,6 +190,7 @@ def test_a_change_keeps_what_is_left_out(client) -> None:
         {"name": " "},
         {"metadata": None},
         {"threshold": None},
+        {"policy": None},
         {"pack": "buffalo_l"},
         {"space_id": "sp_0"},
         {"external_id": ""},

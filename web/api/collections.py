@@ -24,7 +24,7 @@ routes = Routes("collections", "Galleries, each bound to one space for life.")
     "POST",
     "/collections",
     status=HTTPStatus.CREATED,
-    problems=[errors.NameTaken, errors.PackNotFound],
+    problems=[errors.NameTaken, errors.PackNotFound, errors.CalibrationNeeded],
 )
 def create_collection(body: NewCollection) -> Collection:
     """Make a collection.
@@ -40,8 +40,8 @@ def create_collection(body: NewCollection) -> Collection:
             name=body.name,
             external_id=body.external_id,
             metadata=body.metadata,
-            threshold=body.threshold,
             quality_gate=body.quality_gate,
+            **body.matching,
         )
     return Collection.of(made)
 
@@ -68,7 +68,7 @@ def get_collection(collection_id: UUID) -> Collection:
 @routes.route(
     "PATCH",
     "/collections/<uuid:collection_id>",
-    problems=[errors.CollectionNotFound, errors.NameTaken],
+    problems=[errors.CollectionNotFound, errors.NameTaken, errors.CalibrationNeeded],
 )
 def change_collection(collection_id: UUID, body: CollectionChange) -> Collection:
     """Change a collection.

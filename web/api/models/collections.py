@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from core.collections import Receipt
 from core.db import collections as rows
@@ -22,6 +22,15 @@ from web.api.models.common import (
     Threshold,
     kept,
 )
+from web.api.models.policies import (
+    BudgetInUse,
+    BudgetPolicy,
+    Calibration,
+    CosineInUse,
+    CosinePolicy,
+    Policy,
+    as_core,
+)
 
 QualityGate: TypeAlias = Annotated[
     Gate,
@@ -32,6 +41,11 @@ QualityGate: TypeAlias = Annotated[
         "out are listed in `skipped_faces` of their image.",
     ),
 ]
+
+
+def _require_one(threshold: float | None, policy: CosinePolicy | BudgetPolicy | None) -> None:
+    if threshold is not None and policy is not None:
+        raise ValueError("give threshold or policy, not both")
 
 
 class NewCollection(Body):
@@ -47,7 +61,23 @@ class NewCollection(Body):
     external_id: ExternalId | None = Field(None, examples=["HR-7"])
     metadata: Metadata = Field({}, examples=[{"site": "Lyon"}])
     threshold: Threshold | None = Field(None, description="Left out: the pack's.", examples=[0.9])
+    policy: Policy | None = Field(
+        None,
+        description="In the place of `threshold`. A budget needs a calibration, which needs faces: "
+        "it is for later.",
+        examples=[{"kind": "cosine", "value": 0.9}],
+    )
     quality_gate: QualityGate = USUAL
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        _require_one(self.threshold, self.policy)
+        return self
+
+    @property
+    def matching(self) -> dict[str, Any]:
+        """From which cosine two faces match, as core wants it."""
+        return {"threshold": self.threshold} if self.policy is None else as_core(self.policy)
 
 
 class CollectionChange(Change):
@@ -56,8 +86,20 @@ class CollectionChange(Change):
     name: Name = kept()
     external_id: ExternalId | None = kept("Null removes it.")
     metadata: Metadata = kept("Replaces all of it.")
-    threshold: Threshold = kept("Counts from the next search on.")
+    threshold: Threshold = kept("Counts from the next search on; ends a budget.")
+    policy: Policy = kept("In the place of `threshold`; a budget needs a calibration.")
     quality_gate: QualityGate = kept("Judges photos that are indexed from now on.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        _require_one(self.threshold, self.policy)
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """Return what was given, as core wants it."""
+        given = super().changes()
+        policy = given.pop("policy", None)
+        return given if policy is None else given | as_core(policy)
 
 
 class CollectionsQuery(PageQuery):
@@ -82,8 +124,10 @@ class Collection(Answer):
     space_id: str = Field(description="Only vectors of this space are compared here.")
     pack: str
     dimension: int
-    threshold: float = Field(description="Cosine from which two faces match.")
+    threshold: float = Field(description="Cosine from which two faces match now.")
     threshold_source: str = Field(description="Where that number comes from.")
+    policy: CosineInUse | BudgetInUse = Field(discriminator="kind")
+    calibration: Calibration | None = Field(description="Null: no budget can be set yet.")
     quality_gate: QualityGate
     image_count: int
     face_count: int
@@ -94,6 +138,7 @@ class Collection(Answer):
     @classmethod
     def of(cls, row: rows.Collection) -> Self:
         """Show a row."""
+        known = row.calibration
         return cls(
             id=row.id,
             name=row.name,
@@ -104,6 +149,10 @@ class Collection(Answer):
             dimension=row.dimension,
             threshold=row.threshold,
             threshold_source=row.threshold_source,
+            policy=CosineInUse(kind="cosine", value=row.threshold)
+            if row.budget is None
+            else BudgetInUse.of(row.budget),
+            calibration=known and Calibration.of(known),
             quality_gate=Gate(row.quality_gate),
             image_count=row.image_count,
             face_count=row.face_count,
