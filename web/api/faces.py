@@ -7,7 +7,7 @@ from flask import Response
 
 from core import collections, errors, gallery
 from web.api import cursors, files
-from web.api.models.faces import Embedding, Face, FacePage, FaceQuery, FacesQuery
+from web.api.models.faces import Embedding, Face, FaceChange, FacePage, FaceQuery, FacesQuery
 from web.api.routes import Answer, Routes
 from web.services import services
 
@@ -30,6 +30,9 @@ def list_faces(collection_id: UUID, query: FacesQuery) -> FacePage:
             person_id=query.person_id,
             named=query.named,
             external_id=query.external_id,
+            tag=query.tag,
+            captured_from=query.captured_from,
+            captured_before=query.captured_before,
         )
     rows, next_cursor = cursors.page(query, found, lambda row: row.id)
     return FacePage(items=[Face.of(row) for row in rows], next_cursor=next_cursor)
@@ -45,6 +48,16 @@ def get_face(face_id: UUID, query: FaceQuery) -> Face:
         vector = gallery.embedding(conn, face_id)
         collection = collections.get(conn, row.collection_id)
     return Face.of(row, Embedding(space_id=collection.space_id, vector=vector.tolist()))
+
+
+@routes.route("PATCH", "/faces/<uuid:face_id>", problems=[errors.FaceNotFound, errors.NameTaken])
+def change_face(face_id: UUID, body: FaceChange) -> Face:
+    """Change a face.
+
+    Tags and the time are those of its image: change them there.
+    """
+    with services().pool.connection() as conn:
+        return Face.of(gallery.change_face(conn, face_id, **body.changes()))
 
 
 @routes.route("DELETE", "/faces/<uuid:face_id>")

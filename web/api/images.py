@@ -10,6 +10,7 @@ from core.blobs import Kind
 from web.api import cursors, files, uploads
 from web.api.models.images import (
     Image,
+    ImageChange,
     ImagePage,
     ImagesQuery,
     ImageWithFaces,
@@ -119,6 +120,9 @@ def list_images(collection_id: UUID, query: ImagesQuery) -> ImagePage:
             after=after,
             state=query.state,
             external_id=query.external_id,
+            tag=query.tag,
+            captured_from=query.captured_from,
+            captured_before=query.captured_before,
         )
     rows, next_cursor = cursors.page(query, found, lambda row: row.id)
     return ImagePage(items=[Image.of(row) for row in rows], next_cursor=next_cursor)
@@ -130,6 +134,17 @@ def get_image(image_id: UUID) -> ImageWithFaces:
     with services().pool.connection() as conn:
         found = gallery.image(conn, image_id)
     return ImageWithFaces.of_rows(found.image, found.faces)
+
+
+@routes.route("PATCH", "/images/<uuid:image_id>", problems=[errors.ImageNotFound, errors.NameTaken])
+def change_image(image_id: UUID, body: ImageChange) -> ImageWithFaces:
+    """Change an image; its faces take its tags and its time over.
+
+    That holds for a photo that is being indexed too.
+    """
+    with services().pool.connection() as conn:
+        changed = gallery.change_image(conn, image_id, **body.changes())
+    return ImageWithFaces.of_rows(changed.image, changed.faces)
 
 
 @routes.route("DELETE", "/images/<uuid:image_id>")

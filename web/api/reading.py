@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from core.errors import InvalidRequest
@@ -40,7 +40,7 @@ def query(model: type[Model]) -> Model:
     Raises:
         InvalidRequest: See `validated`.
     """
-    return validated(model, request.args.to_dict())
+    return validated(model, _once(request.args))
 
 
 def multipart(model: type[Model], *files: str) -> Model:
@@ -55,7 +55,7 @@ def multipart(model: type[Model], *files: str) -> Model:
     """
     if request.mimetype != MULTIPART:
         raise UnsupportedMediaType(f"Send a picture, or a form as `{MULTIPART}`.")
-    given: dict[str, Any] = request.args.to_dict() | request.form.to_dict()
+    given: dict[str, Any] = _once(request.args) | _once(request.form)
     for name in files:
         if name in given:  # curl -F photos=x.jpg, without the @
             raise invalid(name, "Send the picture itself as a file, not its name.")
@@ -99,6 +99,14 @@ def validated(model: type[Model], given: dict[str, Any]) -> Model:
 def invalid(field: str, message: str) -> InvalidRequest:
     """Return the error of one field."""
     return InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
+def _once(values: MultiDict[str, str]) -> dict[str, str]:
+    """Return what each field holds; of several values none would be the right one to keep."""
+    for name, given in values.lists():
+        if len(given) > 1:
+            raise invalid(name, "It is given more than once.")
+    return values.to_dict()
 
 
 def raw_photo() -> Photo:

@@ -29,17 +29,32 @@ def read_uploads() -> list[intake.Upload]:
         query = reading.query(RawUploadQuery)
         photo = reading.raw_photo()
         key = reading.clean_key(query.filename or photo.key)
-        return [intake.Upload(key, photo.data, query.external_id)]
+        return [
+            intake.Upload(
+                key,
+                photo.data,
+                query.external_id,
+                tags=query.tags,
+                captured_at=query.captured_at,
+            )
+        ]
     form = reading.multipart(UploadForm, "photos", "photo")
     photos = form.all_photos
     most = services().settings.max_photos_per_request
     if len(photos) > most:
         message = f"{len(photos)} came; at most {most} are taken in one request."
         raise reading.invalid("photos", message)
-    if len(photos) == 1:
-        metadata = form.metadata or {}
-        return [intake.Upload(photos[0].key, photos[0].data, form.external_id, metadata)]
-    return [intake.Upload(photo.key, photo.data) for photo in photos]
+    return [
+        intake.Upload(
+            photo.key,
+            photo.data,
+            form.external_id,
+            form.metadata or {},
+            tags=form.tags,
+            captured_at=form.captured_at,
+        )
+        for photo in photos
+    ]
 
 
 def preferred_wait() -> int:

@@ -1,8 +1,9 @@
 """What the models of every noun share: base classes, texts, metadata, pages, boxes."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -10,9 +11,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
+
+from core import facets
+from core.errors import InvalidRequest
 
 LONGEST_NAME = 200
 LARGEST_METADATA = 64 * 1024
@@ -22,6 +28,7 @@ USUAL_PAGE = 100
 LONGEST_CURSOR = 2048
 
 Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 class Body(BaseModel):
@@ -31,7 +38,13 @@ class Body(BaseModel):
 
 
 class Change(Body):
-    """A change: what is left out stays, and an external id of null goes."""
+    """A change: what is left out stays, and an external id of null goes.
+
+    Attributes:
+        may_be_null: What a null clears.
+    """
+
+    may_be_null: ClassVar[frozenset[str]] = frozenset({"external_id"})
 
     def changes(self) -> dict[str, Any]:
         """Return what was given, as core wants it: there an empty external id removes it."""
@@ -45,7 +58,7 @@ class Change(Body):
     def _only_some_may_be_null(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
             for name, value in given.items():
-                if value is None and name != "external_id":
+                if value is None and name not in cls.may_be_null:
                     raise ValueError(f"{name} cannot be null; leave it out to keep it")
         return given
 
@@ -70,7 +83,8 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return a text that Postgres can store; whatever else is a ValueError."""
     if "\0" in text:
         raise ValueError("must not contain the character NUL")
     return text
@@ -92,31 +106,45 @@ def _require_plain(value: Any, depth: int) -> None:
     if depth < 0:
         raise ValueError(f"is nested more than {DEEPEST_METADATA} levels deep")
     if isinstance(value, str):
-        _storable(value)
+        storable(value)
     elif isinstance(value, float) and value - value != 0:  # NaN or infinite
         raise ValueError("may hold finite numbers only")
     elif isinstance(value, dict):
         for key, member in value.items():
-            _storable(key)
+            storable(key)
             _require_plain(member, depth - 1)
     elif isinstance(value, list):
         for member in value:
             _require_plain(member, depth - 1)
 
 
+def _read(read: Callable[[Any], Value], kind: type = str) -> Callable[[Any], Value]:
+    """Let pydantic collect what core raises of what it is given, if that is of this kind."""
+
+    def reading(given: Any) -> Value:
+        if not isinstance(given, kind):
+            raise ValueError("must be text")
+        try:
+            return read(given)
+        except InvalidRequest as error:
+            raise ValueError(str(error)) from None
+
+    return reading
+
+
 Text: TypeAlias = Annotated[
-    str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(_storable)
+    str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(storable)
 ]
 Name: TypeAlias = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME),
-    AfterValidator(_storable),
+    AfterValidator(storable),
     Field(description=f"1 to {LONGEST_NAME} characters; blanks around it are dropped."),
 ]
 ExternalId: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_NAME),
-    AfterValidator(_storable),
+    AfterValidator(storable),
     Field(description="Your own key: unique among its like, any characters, never in an address."),
 ]
 Metadata: TypeAlias = Annotated[
@@ -128,6 +156,34 @@ Threshold: TypeAlias = Annotated[
     float,
     Field(ge=-1, le=1, allow_inf_nan=False, description="Cosine from which two faces match."),
 ]
+
+
+Tags: TypeAlias = Annotated[
+    list[str],
+    AfterValidator(_read(facets.clean_tags, list)),
+    Field(
+        description=f"Up to {facets.MOST_TAGS}, each of 1 to {facets.LONGEST_TAG} characters without "
+        "a comma; blanks around them are dropped."
+    ),
+]
+TagsInText: TypeAlias = Annotated[
+    tuple[str, ...],
+    PlainValidator(_read(facets.split_tags), json_schema_input_type=str),
+    Field(description="Tags, separated by commas.", examples=["staff,2024"]),
+]
+Tag: TypeAlias = Annotated[
+    str,
+    AfterValidator(_read(facets.clean_tag)),
+    Field(description="Only with this tag, exactly as it is stored."),
+]
+MOMENT = WithJsonSchema({"type": "string", "format": "date-time"})
+Moment: TypeAlias = Annotated[datetime, PlainValidator(_read(facets.read_moment)), MOMENT]
+"""ISO 8601; in UTC where it names no zone. Pydantic alone would take numbers for seconds."""
+Captured: TypeAlias = Annotated[datetime, PlainValidator(_read(facets.read_captured)), MOMENT]
+CAPTURED_FROM = (
+    "Only what was taken then or later; a date or a time, in UTC unless it names a zone."
+)
+CAPTURED_BEFORE = "Only what was taken before then."
 
 
 class PageQuery(Query):

@@ -8,14 +8,21 @@ from pydantic import Field
 
 from core.db.faces import Face as Row
 from web.api.models.common import (
+    CAPTURED_BEFORE,
+    CAPTURED_FROM,
     Answer,
     Box,
+    Change,
     ExternalId,
+    Metadata,
+    Moment,
     Page,
     PageQuery,
     PersonName,
     Quality,
     Query,
+    Tag,
+    kept,
     landmarks,
 )
 
@@ -26,6 +33,16 @@ class FacesQuery(PageQuery):
     person_id: UUID | None = Field(None, description="Only this person's.")
     named: bool | None = Field(None, description="Only those with a person, or without one.")
     external_id: ExternalId | None = None
+    tag: Tag | None = None
+    captured_from: Moment | None = Field(None, description=CAPTURED_FROM)
+    captured_before: Moment | None = Field(None, description=CAPTURED_BEFORE)
+
+
+class FaceChange(Change):
+    """What to change of a face. (Who it is: see people.)"""
+
+    external_id: ExternalId | None = Field(None, description="Null removes it.")
+    metadata: Metadata = kept()
 
 
 class FaceQuery(Query):
@@ -51,6 +68,8 @@ class Face(Answer):
     person: PersonName | None
     external_id: str | None
     metadata: dict[str, Any]
+    tags: list[str] = Field(description="Those of its image, as `captured_at` is.")
+    captured_at: datetime | None
     box: Box
     landmarks: list[tuple[float, float]] = Field(
         description="Left eye, right eye, nose, left and right mouth corner as seen in the "
@@ -77,6 +96,8 @@ class Face(Answer):
             person=person,
             external_id=row.external_id,
             metadata=row.metadata,
+            tags=row.tags,
+            captured_at=row.captured_at,
             box=Box.of(row.box),
             landmarks=landmarks(list(zip(row.landmarks[::2], row.landmarks[1::2], strict=True))),
             score=round(row.score, 4),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import Field, InstanceOf, Json, WithJsonSchema, model_validator
@@ -10,9 +10,30 @@ from pydantic import Field, InstanceOf, Json, WithJsonSchema, model_validator
 from core.db.faces import Face as FaceRow
 from core.db.images import Image as Row
 from core.intake import Accepted
-from web.api.models.common import Answer, Box, ExternalId, Metadata, Page, PageQuery, Query, Text
+from web.api.models.common import (
+    CAPTURED_BEFORE,
+    CAPTURED_FROM,
+    Answer,
+    Box,
+    Captured,
+    Change,
+    ExternalId,
+    Metadata,
+    Moment,
+    Page,
+    PageQuery,
+    Query,
+    Tag,
+    Tags,
+    TagsInText,
+    Text,
+    kept,
+)
 from web.api.models.faces import Face
 from web.api.reading import Photo
+
+SEPARATED = "Commas separate them."
+CAPTURED = "A date or a time, in UTC unless it names a zone. Left out: as EXIF says."
 
 State: TypeAlias = Literal["waiting", "indexed", "rejected", "dead"]
 
@@ -28,6 +49,8 @@ class UploadForm(Query):
 
     photos: list[FileField] = Field([], description="The pictures, each a file part.")
     photo: list[FileField] = Field([], description="The same, for whoever sends one.")
+    tags: TagsInText = Field(default_factory=tuple, description=f"Of all photos. {SEPARATED}")
+    captured_at: Captured | None = Field(None, description=f"Of all photos. {CAPTURED}")
     external_id: ExternalId | None = Field(None, description="Only with exactly one photo.")
     metadata: Json[Metadata] | None = Field(
         None, description="A JSON object as text; only with exactly one photo."
@@ -55,6 +78,12 @@ class RawUploadQuery(Query):
         None, description="Name of a picture that is the whole body; forms bring their own."
     )
     external_id: ExternalId | None = Field(None, description="Of a picture that is the whole body.")
+    tags: TagsInText = Field(
+        default_factory=tuple, description=f"Of a picture that is the whole body. {SEPARATED}"
+    )
+    captured_at: Captured | None = Field(
+        None, description=f"Of a picture that is the whole body. {CAPTURED}"
+    )
 
 
 class ImagesQuery(PageQuery):
@@ -62,6 +91,28 @@ class ImagesQuery(PageQuery):
 
     state: State | None = None
     external_id: ExternalId | None = None
+    tag: Tag | None = None
+    captured_from: Moment | None = Field(None, description=CAPTURED_FROM)
+    captured_before: Moment | None = Field(None, description=CAPTURED_BEFORE)
+
+
+class ImageChange(Change):
+    """What to change of an image; its faces take the tags and the time over."""
+
+    may_be_null: ClassVar[frozenset[str]] = frozenset({"external_id", "captured_at"})
+
+    external_id: ExternalId | None = Field(None, description="Null removes it.")
+    metadata: Metadata = kept()
+    tags: Tags = kept("All that it has from now on; an empty list removes them.")
+    captured_at: Captured | None = Field(None, description="Null: nobody knows.")
+
+    def changes(self) -> dict[str, Any]:
+        """Return what was given, as core wants it."""
+        given = super().changes()
+        if given.get("captured_at", ...) is None:
+            del given["captured_at"]
+            given["no_captured_at"] = True
+        return given
 
 
 class ThumbnailQuery(Query):
@@ -104,6 +155,10 @@ class Image(Answer):
     collection_id: UUID
     external_id: str | None
     metadata: dict[str, Any]
+    tags: list[str]
+    captured_at: datetime | None = Field(
+        description="When it was taken: as the sender said, else as EXIF says."
+    )
     filename: str | None
     sha256: str = Field(description="Of the bytes as uploaded, in hex.")
     format: str
@@ -134,6 +189,8 @@ class Image(Answer):
             collection_id=row.collection_id,
             external_id=row.external_id,
             metadata=row.metadata,
+            tags=row.tags,
+            captured_at=row.captured_at,
             filename=row.filename,
             sha256=row.sha256.hex(),
             format=row.format,
