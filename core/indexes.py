@@ -3,6 +3,7 @@
 The work itself is done by `core.maintenance`.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +14,12 @@ from core.db import indexes as rows
 from core.db.index_work import Action, State, Work
 from core.db.indexes import Incoming, Index, Kind, Progress, Table
 from core.db.pool import Connection
-from core.errors import CollectionNotFound, IndexWorkRefused
+from core.doorbell import Doorbell
+from core.errors import BrokerUnavailable, CollectionNotFound, IndexWorkRefused
 from core.estimates import Estimate, estimate
 from core.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 SHOWN_HISTORY = 20
 
@@ -62,6 +66,13 @@ class Status:
     def dead_share(self) -> float:
         """Rows of the table that are dead, 0 to 1."""
         return self.table.dead / max(1, self.table.faces + self.table.dead)
+
+    @property
+    def next_action(self) -> Action:
+        """What there is to do about it, if anything."""
+        if self.table.layout != "own":
+            return Action.PROMOTE
+        return Action.REBUILD if self.kinds else Action.BUILD
 
     def built_at(self, kind: Kind) -> datetime | None:
         """Return when the index was last built, if that is remembered."""
@@ -140,6 +151,39 @@ def ask(
     if made is None and (not same or same[-1].kind != kind):
         raise IndexWorkRefused("Work of this sort is under way; ask again when it has ended.")
     return same[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a piece of work.
+
+    Attributes:
+        busy: Some session is at work on indexes, at this or at other work.
+    """
+
+    work: Work
+    step: Step | None
+    busy: bool
+
+
+def look(conn: Connection, work: Work) -> Look:
+    """Look how far work is that was asked for.
+
+    Raises:
+        CollectionNotFound: The work is gone, for its collection is.
+    """
+    now = work_rows.get(conn, work.id)
+    if now is None:
+        raise CollectionNotFound(work.collection_id)
+    return Look(now, step_of(conn, now), rows.maintenance_is_locked(conn))
+
+
+def ring(doorbell: Doorbell) -> None:
+    """Ask for a worker; a broker that is away only delays, since beat rings every minute."""
+    try:
+        doorbell.indexes()
+    except BrokerUnavailable:
+        logger.warning("the broker is away; work on indexes will be found within a minute")
 
 
 def step_of(conn: Connection, work: Work) -> Step | None:

@@ -2,7 +2,19 @@
 
 from flask import Flask
 
-from web.api import collections, documentation, faces, images, jobs, people, search, system
+from web.api import (
+    audits,
+    collections,
+    documentation,
+    faces,
+    images,
+    indexes,
+    jobs,
+    metrics,
+    people,
+    search,
+    system,
+)
 from web.api.routes import Operation, Routes
 
 NOUNS: tuple[Routes, ...] = (
@@ -13,6 +25,8 @@ NOUNS: tuple[Routes, ...] = (
     people.routes,
     search.routes,
     jobs.routes,
+    indexes.routes,
+    audits.routes,
 )
 
 
@@ -20,6 +34,7 @@ def init_app(app: Flask) -> None:
     """Serve every noun and the documentation."""
     for noun in NOUNS:
         app.register_blueprint(noun.blueprint)
+    app.register_blueprint(metrics.blueprint)
     documentation.init_app(app, NOUNS)
 
 

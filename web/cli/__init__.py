@@ -16,6 +16,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "models": Lazy("web.cli.models", "List, install, add and check model packs."),
         "collections": Lazy("web.cli.collections", "Create, list and delete collections."),
         "ingest": Lazy("web.cli.ingest", "Put photos into a collection."),
+        "index": Lazy("web.cli.indexes", "Search indexes of large collections."),
         "search": Lazy("web.cli.search", "Find the people of a photo."),
         "people": Lazy("web.cli.people", "Name people and list them."),
         "login": Lazy("web.cli.keys", "Print a one-time login link."),
