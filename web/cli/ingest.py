@@ -17,6 +17,7 @@ from core import gallery, intake
 from core.db.jobs import Item
 from core.doorbell import Doorbell
 from core.errors import CollectionNotFound, SetupError, WorkerUnavailable
+from core.facets import NO_FACETS, SEPARATOR, Facets, read_captured, split_tags
 from core.formats import JUNK
 from core.intake import Upload
 from core.services import Services
@@ -40,6 +41,14 @@ PATIENCE_S = 120
 )  # fmt: skip
 @click.option("--collection", "-c", required=True, help="Name or id of the collection.")
 @click.option("--create", is_flag=True, help="Create the collection when there is none.")
+@click.option(
+    "--tag", "tags", multiple=True, help="Tag of all these photos; give it once for each tag."
+)
+@click.option(
+    "--captured-at",
+    metavar="TIME",
+    help="When all these photos were taken, as 2024-05-31T18:30+02:00; otherwise their EXIF counts.",
+)
 @click.option("--no-wait", is_flag=True, help="Return when the photos are stored and queued.")
 @json_option
 @click.pass_context
@@ -48,6 +57,8 @@ def ingest(
     paths: tuple[Path, ...],
     collection: str,
     create: bool,
+    tags: tuple[str, ...],
+    captured_at: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
@@ -55,12 +66,18 @@ def ingest(
 
     Photos that are there already are skipped. Exit code 4: some were refused; they are listed.
     """
+    given = Facets(
+        split_tags(SEPARATOR.join(tags)),
+        None if captured_at is None else read_captured(captured_at),
+    )
     files = list(photo_files(paths))
     if not files:
         raise SetupError("There is no file at these paths.")
     with system() as services:
         home = _home(services, collection, create=create)
-        outcomes = ingest_files(services, doorbell(services), home, files, wait=not no_wait)
+        outcomes = ingest_files(
+            services, doorbell(services), home, files, facets=given, wait=not no_wait
+        )
     if as_json:
         print_json(_summary(outcomes, with_items=True))
     else:
@@ -96,9 +113,13 @@ def ingest_files(
     collection_id: UUID,
     files: Sequence[PhotoFile],
     *,
+    facets: Facets = NO_FACETS,
     wait: bool,
 ) -> list[Item]:
     """Hand the files in, in rounds, with a progress bar; return every item as it ended.
+
+    Args:
+        facets: Of all of them.
 
     Raises:
         WorkerUnavailable: Nothing was indexed for a long time; the photos are safe and wait.
@@ -113,7 +134,15 @@ def ingest_files(
     with Progress(*columns, console=console()) as progress:
         stored = progress.add_task("stored", total=len(files))
         for batch in _rounds(files, services.settings.max_request_mib * MIB):
-            uploads = [Upload(file.key, _read(file.path, services)) for file in batch]
+            uploads = [
+                Upload(
+                    file.key,
+                    _read(file.path, services),
+                    tags=facets.tags,
+                    captured_at=facets.captured_at,
+                )
+                for file in batch
+            ]
             jobs.append(intake.accept(services, bell, collection_id, uploads).job_id)
             progress.advance(stored, len(batch))
         if wait:
