@@ -6,22 +6,24 @@ that dies leaves its work marked as running; whoever gets the lock next sees to 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import assert_never
 from uuid import UUID
 
 import psycopg
 
-from core import indexes, promotion
+from core import collections, indexes, promotion, small_memory
 from core.db import index_work as work_rows
 from core.db import indexes as rows
 from core.db.index_work import Action, State, Work
 from core.db.indexes import Kind, Table
 from core.db.pool import Connection
-from core.errors import DatabaseBusy, FaceSearchError
+from core.errors import DatabaseBusy, FaceSearchError, IndexWorkRefused
 from core.estimates import build_limits
 from core.indexes import Status
 from core.promotion import Report
 from core.settings import Settings
+from core.small_memory import Verdict
 
 POLICY = "policy"
 """The actor of work that nobody asked for."""
@@ -90,11 +92,14 @@ def maintain(conn: Connection, settings: Settings) -> list[str]:
     return done
 
 
-def do_one(conn: Connection, work_id: UUID, settings: Settings) -> bool:
+def do_one(
+    conn: Connection, work_id: UUID, settings: Settings, *, stop: Event | None = None
+) -> bool:
     """Do one piece of work that waits; False when somebody else is at work on indexes.
 
     Args:
         conn: In autocommit mode and used by nobody else.
+        stop: Whoever sets it and then cancels the statement of *conn* lets the work wait again.
     """
     if not rows.lock_maintenance(conn):
         return False
@@ -102,7 +107,7 @@ def do_one(conn: Connection, work_id: UUID, settings: Settings) -> bool:
         clean_up(conn)
         work = work_rows.claim(conn, work_id)
         if work is not None:
-            perform(conn, work, settings)
+            perform(conn, work, settings, stop=stop)
     finally:
         _unlock(conn)
     return True
@@ -144,7 +149,7 @@ def wish(status: Status, *, promote_faces: int, now: datetime) -> Wish | None:
     return None
 
 
-def perform(conn: Connection, work: Work, settings: Settings) -> str:
+def perform(conn: Connection, work: Work, settings: Settings, *, stop: Event | None = None) -> str:
     """Do work that was claimed; return what became of it in a sentence.
 
     Work that is interrupted waits again, for somebody else.
@@ -167,6 +172,9 @@ def perform(conn: Connection, work: Work, settings: Settings) -> str:
     except (psycopg.Error, FaceSearchError) as error:
         if conn.closed:
             raise
+        if stop is not None and stop.is_set():
+            work_rows.put_back(conn, work.id, attempts=work.attempts - 1)
+            return f"stopped to {work.action} {table.name!r}"
         reason = str(error).partition("\n")[0] or type(error).__name__
         work_rows.finish(conn, work.id, State.FAILED, reason)
         return f"could not {work.action} {table.name!r}: {reason}"
@@ -186,7 +194,15 @@ def _do(conn: Connection, work: Work, table: Table, settings: Settings) -> str |
         case Action.PROMOTE:
             return _promote(conn, work, table, settings, report)
         case Action.BUILD:
-            return _build(conn, Kind(work.kind), table, settings, report)
+            if Kind(work.kind) is Kind.BIT:
+                verdict = _build_small(conn, table, settings, report)
+                if not verdict.passed:
+                    raise IndexWorkRefused(verdict.sentence)
+                return verdict.sentence
+            remark = _build(conn, Kind.HNSW, table, settings, report)
+            # Searches prefer the index of whole vectors: nobody uses the other one any more.
+            rows.drop(conn, table.collection_id, Kind.BIT)
+            return remark
         case Action.REBUILD:
             _rebuild(conn, table, settings, report)
             return None
@@ -222,12 +238,25 @@ def _promote(
     promotion.promote(
         conn,
         table.collection_id,
-        build=None if loads else build,
+        build=None if loads or kind is Kind.BIT else build,
         report=lambda step, done, total: report(PROMOTING[step], done, total),
     )
     if loads:
         return "The index is built when the photos that wait are indexed."
+    if kind is Kind.BIT:
+        return _build_small(conn, table, settings, report).sentence
     return remarks[0] if remarks else None
+
+
+def _build_small(conn: Connection, table: Table, settings: Settings, report: Report) -> Verdict:
+    """Build a bit index, which searches use if it finds enough."""
+    return small_memory.build_small(
+        conn,
+        collections.get(conn, table.collection_id),
+        settings,
+        build=lambda: _build(conn, Kind.BIT, table, settings, report),
+        report=report,
+    )
 
 
 def _build(
@@ -243,14 +272,15 @@ def _build(
 def _create(conn: Connection, kind: Kind, table: Table, settings: Settings) -> str | None:
     limits = build_limits(conn, table, kind, settings)
     rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=limits.workers)
+    trial = kind is Kind.BIT
     try:
-        rows.create(conn, table.collection_id, kind, table.dimension)
+        rows.create(conn, table.collection_id, kind, table.dimension, trial=trial)
     except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory) as error:
         if "shared memory" not in str(error):
             raise
         # Several processes share the graph in /dev/shm, which is small in containers.
         rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=0)
-        rows.create(conn, table.collection_id, kind, table.dimension)
+        rows.create(conn, table.collection_id, kind, table.dimension, trial=trial)
         return (
             "Built by one process alone: the server's /dev/shm is too small for several to share "
             "the graph; give its container a larger shm_size."
@@ -327,7 +357,8 @@ def _is_achieved(conn: Connection, work: Work) -> bool:
         table = rows.table(conn, work.collection_id)
         return table is not None and table.layout == "own"
     if work.action == Action.BUILD:
-        return rows.is_valid(conn, work.collection_id, kind)
+        others = kind is Kind.BIT and rows.is_valid(conn, work.collection_id, Kind.HNSW)
+        return rows.is_valid(conn, work.collection_id, kind) and not others
     return False
 
 

@@ -131,14 +131,36 @@ def prepare_build(conn: Connection, *, memory_bytes: int, workers: int) -> None:
     execute(conn, SQL["build_settings"], params)
 
 
-def create(conn: Connection, collection_id: UUID, kind: Kind, dimension: int) -> None:
-    """Build an index on the collection's own table; what a broken build left goes first."""
-    drop(conn, collection_id, kind)
+def trial_name(collection_id: UUID, kind: Kind) -> str:
+    """Return the name of an index that is measured before searches may use it."""
+    return f"{index_name(collection_id, kind)}_trial"
+
+
+def create(
+    conn: Connection, collection_id: UUID, kind: Kind, dimension: int, *, trial: bool = False
+) -> None:
+    """Build an index on the collection's own table; what a broken build left goes first.
+
+    Args:
+        trial: Searches do not find it before `adopt`.
+    """
+    name = trial_name(collection_id, kind) if trial else index_name(collection_id, kind)
+    drop_by_name(conn, name)
     text = SQL["create_hnsw"] if kind is Kind.HNSW else SQL["create_bit"]
     statement = sql.SQL(text).format(
-        name=sql.Identifier(index_name(collection_id, kind)),
+        name=sql.Identifier(name),
         table=sql.Identifier(table_name(collection_id)),
         dimension=sql.Literal(dimension),
+    )
+    conn.execute(statement)
+
+
+def adopt(conn: Connection, collection_id: UUID, kind: Kind) -> None:
+    """Let searches use the index on trial, instead of one of its kind that is there."""
+    drop(conn, collection_id, kind)
+    statement = sql.SQL(SQL["rename"]).format(
+        old=sql.Identifier(trial_name(collection_id, kind)),
+        new=sql.Identifier(index_name(collection_id, kind)),
     )
     conn.execute(statement)
 

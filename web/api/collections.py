@@ -41,6 +41,7 @@ def create_collection(body: NewCollection) -> Collection:
             external_id=body.external_id,
             metadata=body.metadata,
             quality_gate=body.quality_gate,
+            keeps_queries=body.keeps_queries,
             **body.matching,
         )
     return Collection.of(made)

@@ -35,6 +35,9 @@ CREATE INDEX CONCURRENTLY {name} ON {table}
  USING hnsw ((binary_quantize(embedding::halfvec({dimension}))::bit({dimension})) bit_hamming_ops)
   WITH (m = 16, ef_construction = 128);
 
+-- name: rename
+ALTER INDEX {old} RENAME TO {new};
+
 -- name: rebuild
 REINDEX INDEX CONCURRENTLY {name};
 
@@ -49,11 +52,12 @@ SELECT coalesce(bool_and(indisvalid AND indisready), false)
   FROM pg_index WHERE indexrelid = to_regclass(%(name)s);
 
 -- name: useless
--- What a broken rebuild left beside the index it was to replace, broken builds, and the indexes of
--- earlier versions on leaves that hold many collections.
+-- What a broken rebuild left beside the index it was to replace, broken builds and trials, and the
+-- indexes of earlier versions on leaves that hold many collections.
 SELECT class.relname
   FROM pg_class AS class JOIN pg_index ON pg_index.indexrelid = class.oid
  WHERE (NOT indisvalid AND class.relname ~ '^faces_c_[0-9a-f]{32}_(hnsw|bit)(_cc(new|old)[0-9]*)?$')
+    OR class.relname ~ '^faces_c_[0-9a-f]{32}_bit_trial'
     OR class.relname ~ '^faces_hnsw_[0-9a-f]{32}$'
  ORDER BY class.relname;
 

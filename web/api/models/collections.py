@@ -1,7 +1,7 @@
 """Collections over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -43,6 +43,24 @@ QualityGate: TypeAlias = Annotated[
 ]
 
 
+EfSearch: TypeAlias = Annotated[
+    int,
+    Field(
+        ge=10,
+        le=1000,
+        description="Candidates that a search of its index keeps: more find more, and take longer. "
+        "Recall audits propose one.",
+    ),
+]
+KeepsQueries: TypeAlias = Annotated[
+    bool,
+    Field(
+        description="Whether a few query vectors are kept, nothing else of a search, so that "
+        "recall is measured on real ones."
+    ),
+]
+
+
 def _require_one(threshold: float | None, policy: CosinePolicy | BudgetPolicy | None) -> None:
     if threshold is not None and policy is not None:
         raise ValueError("give threshold or policy, not both")
@@ -68,6 +86,7 @@ class NewCollection(Body):
         examples=[{"kind": "cosine", "value": 0.9}],
     )
     quality_gate: QualityGate = USUAL
+    keeps_queries: KeepsQueries = True
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -83,12 +102,16 @@ class NewCollection(Body):
 class CollectionChange(Change):
     """What to change of a collection; what is left out stays."""
 
+    may_be_null: ClassVar[frozenset[str]] = frozenset({"external_id", "ef_search"})
+
     name: Name = kept()
     external_id: ExternalId | None = kept("Null removes it.")
     metadata: Metadata = kept("Replaces all of it.")
     threshold: Threshold = kept("Counts from the next search on; ends a budget.")
     policy: Policy = kept("In the place of `threshold`; a budget needs a calibration.")
     quality_gate: QualityGate = kept("Judges photos that are indexed from now on.")
+    ef_search: EfSearch | None = kept("Null: as the settings say, for all collections.")
+    keeps_queries: KeepsQueries = kept("False deletes those that are kept, at once.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -98,6 +121,8 @@ class CollectionChange(Change):
     def changes(self) -> dict[str, Any]:
         """Return what was given, as core wants it."""
         given = super().changes()
+        if "ef_search" in given:
+            given["ef_search"] = given["ef_search"] or 0
         policy = given.pop("policy", None)
         return given if policy is None else given | as_core(policy)
 
@@ -129,6 +154,8 @@ class Collection(Answer):
     policy: CosineInUse | BudgetInUse = Field(discriminator="kind")
     calibration: Calibration | None = Field(description="Null: no budget can be set yet.")
     quality_gate: QualityGate
+    ef_search: EfSearch | None = Field(description="Null: as the settings say.")
+    keeps_queries: KeepsQueries
     image_count: int
     face_count: int
     person_count: int
@@ -154,6 +181,8 @@ class Collection(Answer):
             else BudgetInUse.of(row.budget),
             calibration=known and Calibration.of(known),
             quality_gate=Gate(row.quality_gate),
+            ef_search=row.ef_search,
+            keeps_queries=row.keeps_queries,
             image_count=row.image_count,
             face_count=row.face_count,
             person_count=row.person_count,
