@@ -1,12 +1,15 @@
 """Pages of collections: the list, one with its photos, making, changing, filling, deleting."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core import collections, gallery, intake, people, workers_seen
+from core.budget import Effective, threshold_at
+from core.db.collections import Collection
 from core.errors import BrokerUnavailable, FaceSearchError
 from core.gates import USUAL
 from core.inference.packs import Pack
@@ -20,6 +23,8 @@ blueprint = Blueprint("collections", __name__, url_prefix="/collections")
 PER_PAGE = 48
 IN_STRIP = 12
 """People shown above the photos."""
+USUAL_BUDGETS = 1000, 100, 10
+"""Offered where there is no budget yet: the strictest that can be kept with ten times the faces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,15 @@ class Packs:
 
     ready: list[Pack]
     others: list[Pack]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a budget of one false alarm in *one_in* comes to now, and with ten times the faces."""
+
+    one_in: int
+    now: Effective
+    tenfold: Effective
 
 
 @blueprint.get("")
@@ -75,12 +89,12 @@ def change(collection_id: UUID) -> ResponseReturnValue:
     try:
         name = forms.name_in(request.form)
         gate = forms.gate_in(request.form)
-        threshold = forms.cosine_in(request.form, "threshold")
+        one_in = forms.strangers_in(request.form)
+        threshold = None if one_in else forms.cosine_in(request.form, "threshold")
         with services().pool.connection() as conn:
             before = collections.get(conn, collection_id)
-            # As the form shows it: sent back unchanged, it keeps where it comes from.
-            moved = threshold if threshold != round(before.threshold, 4) else None
-            collections.change(conn, collection_id, name=name, threshold=moved, quality_gate=gate)
+            policy = _policy(before, threshold, one_in)
+            collections.change(conn, collection_id, name=name, quality_gate=gate, **policy)
     except FaceSearchError as error:
         problem = trouble(error)
         return _show(collection_id, problem), problem.status
@@ -153,9 +167,33 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         people=strip,
         limits=services().settings,
         pack=services().manifest.packs.get(collection.pack),
+        outlook=_outlook(collection),
         gates=GATES,
         problem=problem,
     )
+
+
+def _policy(before: Collection, threshold: float | None, one_in: int | None) -> dict[str, Any]:
+    """Return what a form changes; sent back as it was shown, a number keeps where it comes from."""
+    if one_in is not None:
+        return {} if one_in == before.alarm_budget else {"alarm_budget": one_in}
+    if threshold is not None and threshold != round(before.fixed_threshold, 4):
+        return {"threshold": threshold}
+    if before.alarm_budget is not None:
+        return {"threshold": before.fixed_threshold, "threshold_source": before.fixed_source}
+    return {}
+
+
+def _outlook(collection: Collection) -> Outlook | None:
+    found, faces = collection.calibration, collection.face_count
+    if found is None:
+        return None
+    chosen = collection.alarm_budget
+    for one_in in (chosen,) if chosen else USUAL_BUDGETS:
+        now, tenfold = (threshold_at(found, one_in, size) for size in (faces, 10 * faces))
+        if tenfold.kept:
+            break
+    return Outlook(one_in, now, tenfold)
 
 
 def _packs() -> Packs:

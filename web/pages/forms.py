@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import request
 from werkzeug.datastructures import FileStorage
 
+from core.budget import LEAST_STRANGERS, MOST_STRANGERS
 from core.errors import InvalidRequest
 from core.gates import Gate
 from core.intake import Upload
@@ -89,6 +90,20 @@ def count_in(values: Mapping[str, str], key: str, *, default: int, most: int) ->
         return default
     if not text.isdecimal() or not 1 <= int(text[:9]) <= most:
         raise _wrong(key, f"This is a number from 1 to {most}.")
+    return int(text)
+
+
+def strangers_in(values: Mapping[str, str], key: str = "one_in") -> int | None:
+    """Return N of a budget of one false alarm in N strangers; None where the cosine was chosen.
+
+    Raises:
+        InvalidRequest: It is no such number.
+    """
+    if values.get("policy", "cosine") != "budget":
+        return None
+    text = values.get(key, "").strip()
+    if not text.isdecimal() or not LEAST_STRANGERS <= int(text[:12]) <= MOST_STRANGERS:
+        raise _wrong(key, f"This is a number from {LEAST_STRANGERS} to {MOST_STRANGERS:,}.")
     return int(text)
 
 

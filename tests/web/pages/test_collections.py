@@ -2,11 +2,18 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from html import unescape
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import pytest
+
+from core import collections
+from core.budget import Fit, Impostors, Steps
+from core.db import collections as rows
+from core.services import Services
 
 API = Any  # tests/web/conftest.py: Client
 Visitor = Any  # tests/web/pages/conftest.py
@@ -141,6 +148,98 @@ def test_renaming_keeps_where_the_threshold_comes_from(visitor: Visitor, client:
 
     after = client.get(f"/v1/collections/{before['id']}").json
     assert after["threshold_source"] == before["threshold_source"]
+
+
+def calibrate(services: Services, collection_id: str, faces: int) -> None:
+    """Say that a collection was calibrated down to FMR 1e-6 and holds so many faces."""
+    impostors = Impostors(
+        Steps(1e-4, (0.96, 0.95)), Fit(0.95, 1e-3, 0.005, 300), 10**6, 500, date(2026, 11, 24)
+    )
+    with services.pool.connection() as conn:
+        home = collections.get(conn, UUID(collection_id))
+        collections.change(
+            conn,
+            home.id,
+            threshold=home.threshold,
+            threshold_source=home.threshold_source,
+            impostors=impostors,
+        )
+        rows.count(conn, home.id, faces=faces - home.face_count)
+
+
+def test_a_budget_is_offered_once_there_is_a_calibration(
+    visitor: Visitor, client: API, services: Services
+) -> None:
+    home = client.collection("trip")["id"]
+    before = visitor.get(f"/collections/{home}")
+    early = visitor.post(f"/collections/{home}", name="trip", policy="budget", one_in="100")
+    calibrate(services, home, faces=200)
+
+    after = visitor.get(f"/collections/{home}")
+
+    assert re.search(r'value="budget"[^>]* disabled', before.text)
+    assert 'facesearch calibrate "trip" --apply' in visitor.read(before)
+    assert early.status_code == 409
+    assert "Nobody can say which cosine that is" in visitor.read(early)
+    assert not re.search(r'value="budget"[^>]* disabled', after.text)
+    assert (
+        "One in 100 is cosine 0.965 (extrapolated) now, and cosine 0.976 (extrapolated) with ten "
+        "times the faces." in visitor.read(after)
+    )
+
+
+def test_a_budget_is_chosen_kept_and_ended(
+    visitor: Visitor, client: API, services: Services
+) -> None:
+    before = client.collection("trip")
+    path, form = f"/collections/{before['id']}", {"name": "trip", "one_in": "100"}
+    calibrate(services, before["id"], faces=200)
+    shown = str(round(before["threshold"], 4))
+
+    chosen = visitor.post(path, policy="budget", threshold=shown, **form)
+    budget = client.get(f"/v1{path}").json
+    again = visitor.post(path, policy="budget", threshold=shown, **form)
+    kept = client.get(f"/v1{path}").json
+    visitor.post(path, policy="cosine", threshold=shown, **form)
+    ended = client.get(f"/v1{path}").json
+
+    assert "(one false alarm in 100 strangers)" in visitor.read(chosen)
+    assert re.search(r'value="budget"[^>]* checked', again.text)
+    assert budget["policy"]["one_in"] == kept["policy"]["one_in"] == 100
+    assert budget["threshold"] == kept["threshold"] != before["threshold"]
+    assert (ended["threshold"], ended["threshold_source"]) == (
+        before["threshold"],
+        before["threshold_source"],
+    )
+
+
+def test_a_collection_that_outgrew_its_calibration_says_so_and_can_be_renamed(
+    visitor: Visitor, client: API, services: Services
+) -> None:
+    home = client.collection("trip")["id"]
+    calibrate(services, home, faces=200)
+    visitor.post(f"/collections/{home}", name="trip", policy="budget", one_in="100")
+    with services.pool.connection() as conn:
+        rows.count(conn, UUID(home), faces=100_000)
+
+    shown = visitor.read(visitor.get(f"/collections/{home}"))
+    renamed = visitor.post(f"/collections/{home}", name="new", policy="budget", one_in="100")
+    stricter = visitor.post(f"/collections/{home}", name="new", policy="budget", one_in="200")
+
+    assert "The collection has outgrown its calibration" in shown
+    assert "one false alarm in 10 strangers instead of 100" in shown
+    assert (renamed.status_code, stricter.status_code) == (200, 409)
+    assert "<h1>new</h1>" in renamed.text
+
+
+@pytest.mark.parametrize("wrong", ["", "1", "-5", "2.5", "1e3", "1000000001", "²", "9" * 5000])
+def test_a_budget_is_a_number_of_strangers(visitor: Visitor, client: API, wrong: str) -> None:
+    home = client.collection("trip")["id"]
+
+    response = visitor.post(f"/collections/{home}", name="trip", policy="budget", one_in=wrong)
+
+    assert response.status_code == 400
+    assert "This is a number from 2 to 1,000,000,000." in visitor.read(response)
 
 
 def test_a_collection_is_deleted_only_when_its_name_is_typed(visitor: Visitor, client: API) -> None:

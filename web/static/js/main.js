@@ -10,6 +10,12 @@ if (address.searchParams.has("note")) {
 
 document.querySelector(".logout")?.addEventListener("submit", forgetResult);
 
+// Who fills in a number means the choice that it stands in.
+document.querySelectorAll(".pack .field input").forEach((input) => {
+  const choice = input.closest(".pack").querySelector("input[type=radio]");
+  input.addEventListener("input", () => { choice.checked = true; });
+});
+
 // "Show more" adds what it leads to below what is there. Without a script it is a plain link.
 document.querySelectorAll("[data-more]").forEach((link) => {
   if (document.querySelector("[data-grid]")) link.addEventListener("click", more);
