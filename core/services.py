@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
@@ -15,6 +15,8 @@ from core.db.pool import Pool, open_pool
 from core.errors import DiskFull, SetupError
 from core.exchange import Exchange
 from core.inference.packs import Manifest, load_manifest
+from core.query_samples import QuerySamples
+from core.routing import Router
 from core.settings import MIB, Settings
 
 PATIENCE_S = 5
@@ -31,6 +33,8 @@ class Services:
     broker: redis.Redis
     blobs: BlobStore
     exchange: Exchange
+    router: Router = field(default_factory=Router)
+    samples: QuerySamples = field(default_factory=QuerySamples)
 
 
 def open_services(settings: Settings, *, connections: int) -> Services:

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from core import analysis, collections, gallery, people, search
+from core import analysis, collections, finding, gallery, people, search
 from core.db.collections import Collection
 from core.db.pool import connect
+from core.db.search import GroupBy
 from core.errors import (
     BadEmbedding,
     FaceNotFound,
@@ -20,7 +21,9 @@ from core.errors import (
     SpaceMismatch,
     WorkerUnavailable,
 )
-from core.search import Decision, GroupBy, Options
+from core.finding import Decision, IndexUse, Options
+from core.maintenance import maintain
+from core.routing import Mode
 from core.services import Services
 
 Photo = Callable[[int], bytes]
@@ -73,11 +76,11 @@ def test_a_stored_face_finds_itself_not_and_says_how_it_searched(
     store(photo(1), photo(2), photo(3))
     first, *others = faces_of(services, collection)
 
-    found = search.by_face(services, fresh(services, collection), first, Options())
+    found = search.by_face(services, [fresh(services, collection)], first, Options())
 
     assert {match.neighbour.face_id for match in found.matches} == set(others)
     assert [match.rank for match in found.matches] == [1, 2]
-    assert (found.searched_faces, found.index) == (3, search.IndexUse("exact", True))
+    assert (found.searched_faces, found.index) == (3, IndexUse("exact", True, candidates=2))
     assert found.threshold == pytest.approx(collection.threshold)
     assert found.threshold_source == collection.threshold_source
 
@@ -90,7 +93,7 @@ def test_the_decision_is_made_at_the_threshold_that_counts(
         vector = gallery.embedding(conn, faces_of(services, collection)[0])
 
     def decisions(**options: Any) -> list[Decision]:
-        found = search.by_embedding(services, collection, vector, Options(**options))
+        found = finding.find(services, [collection], [vector], Options(**options))
         assert found.threshold_source == "request"
         return [match.decision for match in found.matches]
 
@@ -108,12 +111,12 @@ def test_a_person_is_searched_with_the_mean_of_their_faces_and_not_found_themsel
         ada = people.create(conn, collection.id, name="Ada", face_ids=hers, actor="test")
         nobody = people.create(conn, collection.id, name="Nobody", actor="test")
 
-    found = search.by_person(services, collection, ada.id, Options())
+    found = search.by_person(services, [collection], ada.id, Options())
 
     assert len(found.matches) == 2
     assert not set(hers) & {match.neighbour.face_id for match in found.matches}
     with pytest.raises(InvalidRequest, match="Nobody has no face"):
-        search.by_person(services, collection, nobody.id, Options())
+        search.by_person(services, [collection], nobody.id, Options())
 
 
 def test_grouping_is_by_person_unless_faces_are_asked_for(
@@ -125,8 +128,8 @@ def test_grouping_is_by_person_unless_faces_are_asked_for(
         people.create(conn, collection.id, name="Ada", face_ids=ids[:2], actor="test")
         vector = gallery.embedding(conn, ids[0])
 
-    by_person = search.by_embedding(services, collection, vector, Options())
-    by_face = search.by_embedding(services, collection, vector, Options(group_by=GroupBy.FACE))
+    by_person = finding.find(services, [collection], [vector], Options())
+    by_face = finding.find(services, [collection], [vector], Options(group_by=GroupBy.FACE))
 
     assert (len(by_person.matches), len(by_face.matches)) == (2, 3)
     assert by_person.matches[0].neighbour.person_name == "Ada"
@@ -134,9 +137,9 @@ def test_grouping_is_by_person_unless_faces_are_asked_for(
 
 def test_unknown_faces_and_people_are_errors(services: Services, collection: Collection) -> None:
     with pytest.raises(FaceNotFound):
-        search.by_face(services, collection, NOBODY, Options())
+        search.by_face(services, [collection], NOBODY, Options())
     with pytest.raises(PersonNotFound):
-        search.by_person(services, collection, NOBODY, Options())
+        search.by_person(services, [collection], NOBODY, Options())
 
 
 def test_vectors_of_another_space_are_never_compared(
@@ -149,9 +152,9 @@ def test_vectors_of_another_space_are_never_compared(
     of_this = [1.0] + [0.0] * 127
 
     for ask in (
-        lambda: search.by_face(services, other, face_id, Options()),
-        lambda: search.by_person(services, other, ada.id, Options()),
-        lambda: search.by_vector(services, other, of_this, collection.space_id, Options()),
+        lambda: search.by_face(services, [other], face_id, Options()),
+        lambda: search.by_person(services, [other], ada.id, Options()),
+        lambda: search.by_vector(services, [other], of_this, collection.space_id, Options()),
     ):
         with pytest.raises(SpaceMismatch) as error:
             ask()
@@ -175,7 +178,7 @@ def test_a_vector_that_cannot_be_compared_is_refused(
     services: Services, collection: Collection, vector: list[float]
 ) -> None:
     with pytest.raises(BadEmbedding):
-        search.by_vector(services, collection, vector, collection.space_id, Options())
+        search.by_vector(services, [collection], vector, collection.space_id, Options())
 
 
 def test_a_vector_of_any_length_is_searched_by_its_direction(
@@ -187,7 +190,7 @@ def test_a_vector_of_any_length_is_searched_by_its_direction(
         vector = gallery.embedding(conn, face_id)
 
     found = search.by_vector(
-        services, collection, list(vector * 1000), collection.space_id, Options()
+        services, [collection], list(vector * 1000), collection.space_id, Options()
     )
 
     assert found.matches[0].neighbour.cosine == pytest.approx(1, abs=1e-3)
@@ -197,18 +200,19 @@ def test_a_large_collection_is_searched_by_its_index_once_that_is_built(
     services: Services, collection: Collection, store: Any, photo: Photo
 ) -> None:
     store(*(photo(n) for n in range(6)))
-    small = replace(services, settings=services.settings.model_copy(update={"promote_faces": 5}))
-    large = fresh(services, collection)
     first = faces_of(services, collection)[0]
+    asked = Options(limit=2, mode=Mode.APPROXIMATE)
 
-    before = search.by_face(small, large, first, Options())
-    assert services.settings.database_url is not None
-    with connect(services.settings.database_url, autocommit=True) as conn:
-        search.maintain_indexes(conn, exact_max=5)
-    after = search.by_face(small, large, first, Options())
+    before = search.by_face(services, [fresh(services, collection)], first, asked)
+    url, small = services.settings.database_url, {"promote_faces": 5}
+    assert url is not None
+    with connect(url, autocommit=True) as conn:
+        maintain(conn, services.settings.model_copy(update=small))
+    after = search.by_face(services, [fresh(services, collection)], first, asked)
 
-    assert before.index == search.IndexUse("exact", True)
-    assert after.index == search.IndexUse("hnsw", False, services.settings.hnsw_ef_search)
+    assert (before.index.kind, before.index.exact) == ("exact", True)
+    assert (after.index.kind, after.index.exact) == ("hnsw", False)
+    assert after.index.ef_search == services.settings.hnsw_ef_search
     assert [m.neighbour.face_id for m in after.matches] == [
         m.neighbour.face_id for m in before.matches
     ]
@@ -226,7 +230,7 @@ def test_every_face_of_a_query_photo_is_searched_and_says_what_became_of_it(
     fake_pipeline.faces, fake_pipeline.skipped = 2, 1
 
     found = search.by_photo(
-        services, worker, fresh(services, collection), photo(1), Options(limit=1), preview=True
+        services, worker, [fresh(services, collection)], photo(1), Options(limit=1), preview=True
     )
 
     first, second, unusable = found.faces
@@ -248,13 +252,13 @@ def test_faces_that_were_not_asked_for_say_so(
 ) -> None:
     fake_pipeline.faces = 3
 
-    chosen = search.by_photo(services, worker, collection, photo(1), Options(), faces=[1])
-    largest = search.by_photo(services, worker, collection, photo(1), Options(), largest=True)
+    chosen = search.by_photo(services, worker, [collection], photo(1), Options(), faces=[1])
+    largest = search.by_photo(services, worker, [collection], photo(1), Options(), largest=True)
 
     assert [face.reasons for face in chosen.faces] == [("not_selected",), (), ("not_selected",)]
     assert sum(face.found is not None for face in largest.faces) == 1
     with pytest.raises(InvalidRequest, match="no face 3"):
-        search.by_photo(services, worker, collection, photo(1), Options(), faces=[3])
+        search.by_photo(services, worker, [collection], photo(1), Options(), faces=[3])
 
 
 def test_a_photo_without_a_face_is_an_answer_and_no_error(
@@ -266,14 +270,14 @@ def test_a_photo_without_a_face_is_an_answer_and_no_error(
 ) -> None:
     fake_pipeline.faces = 0
 
-    assert search.by_photo(services, worker, collection, photo(1), Options()).faces == ()
+    assert search.by_photo(services, worker, [collection], photo(1), Options()).faces == ()
 
 
 def test_a_photo_that_cannot_be_used_is_refused_before_a_worker_sees_it(
     services: Services, collection: Collection, doorbell: Any
 ) -> None:
     with pytest.raises(ImageEmpty):
-        search.by_photo(services, doorbell, collection, b"", Options())
+        search.by_photo(services, doorbell, [collection], b"", Options())
 
     assert doorbell.searches == []
 
@@ -286,7 +290,7 @@ def test_a_search_without_a_worker_ends_in_time_and_leaves_no_photo_behind(
     )
 
     with pytest.raises(WorkerUnavailable):
-        search.by_photo(hasty, doorbell, collection, photo(1), Options())
+        search.by_photo(hasty, doorbell, [collection], photo(1), Options())
 
     assert len(doorbell.searches) == 1
     assert list(services.broker.scan_iter("facesearch:*")) == []

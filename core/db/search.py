@@ -1,51 +1,105 @@
-"""Nearest neighbours in SQL, and the HNSW indexes of large collections."""
+"""Nearest neighbours in SQL. How to search is decided elsewhere (`core.routing`, `core.ranking`)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from pgvector import HalfVector
 from psycopg import sql
 
-from core.db import queries
+from core.db import filters, indexes, queries
+from core.db.filters import Clause
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_value
+from core.db.rows import execute, fetch_all
 from core.errors import SearchTimeout
 from core.faces import Embedding
 
 SQL = queries.load("search")
 
-OVER_FETCH = 10
-"""HNSW candidates per wanted row: several faces of one person collapse into one group."""
 
-LEAST_CANDIDATES = 100
+class GroupBy(StrEnum):
+    """One row per person (else per cluster, else per unnamed face), per image, or per face."""
 
-MORE_CANDIDATES = 8
-"""How many times more when those of one person crowded everybody else out."""
+    PERSON = "person"
+    IMAGE = "image"
+    FACE = "face"
 
-MOST_CANDIDATES = 20_000
-"""As many as pgvector visits in one scan (``hnsw.max_scan_tuples``)."""
+
+class Kind(StrEnum):
+    """How the nearest faces are found."""
+
+    EXACT = "exact"
+    HNSW = "hnsw"
+    BIT = "bit"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What to look for.
+
+    Attributes:
+        collections: At least one; all of one space.
+        thresholds: Of each collection, in the same order.
+        probes: One unit vector or more; a face is as near as the nearest of them.
+        limit: Most groups.
+        shown: Keys of groups to leave out.
+    """
+
+    collections: tuple[UUID, ...]
+    thresholds: tuple[float, ...]
+    probes: Sequence[Embedding]
+    limit: int
+    group_by: GroupBy
+    clauses: tuple[Clause, ...] = ()
+    shown: tuple[UUID, ...] = ()
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a vector."""
+        return len(self.probes[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    """The best face of one group, nearest group first.
+class Group:
+    """The nearest face of a group; with *key* None a named person nearby, no answer.
+
+    Attributes:
+        key: Id of the person, cluster, image or face that makes the group.
+        candidates: Faces that were looked at in all, the same in every row.
+    """
+
+    key: UUID | None
+    face_id: UUID | None
+    collection_id: UUID
+    image_id: UUID | None
+    person_id: UUID | None
+    cluster_id: UUID | None
+    cosine: float
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """The best face of a group and what is shown of it.
 
     Attributes:
         cosine: -1 to 1, as the stored half-precision vectors give it.
-        margin: How far the best face of the next other named person is behind; None: no other.
-        supporting: Faces of the group at or above the threshold.
-        box: Of the face, in pixels of its image, which is *width* x *height*.
+        supporting: Faces of the group at or above the threshold of their collection.
+        box: left, top, right, bottom in pixels of its image, which is *width* x *height*.
     """
 
+    key: UUID
     face_id: UUID
+    collection_id: UUID
     image_id: UUID
     person_id: UUID | None
     person_name: str | None
+    cluster_id: UUID | None
     cosine: float
-    margin: float | None
     supporting: int
     box: list[float]
     quality: float
@@ -55,146 +109,120 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What to look for, and how to group and leave out.
+class Sample:
+    """How many of some faces meet conditions: all of them together, and each alone."""
 
-    Attributes:
-        without_face: Not this face (a stored face that is searched with).
-        without_person: None of this person's faces.
-    """
-
-    collection_id: UUID
-    embedding: Embedding
-    threshold: float
-    limit: int
-    by_person: bool
-    without_face: UUID | None = None
-    without_person: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unindexed:
-    """A collection that needs an index, and the dimension of its vectors."""
-
-    id: UUID
-    dimension: int
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """One of our HNSW indexes, and whether its collection still wants it."""
-
-    name: str
-    wanted: bool
-
-
-def index_name(collection_id: UUID) -> str:
-    """Return the name of a collection's HNSW index."""
-    return f"faces_hnsw_{collection_id.hex}"
+    faces: int
+    all: int
+    each: tuple[int, ...]
 
 
 @contextmanager
-def bounded(conn: Connection, *, timeout_s: float, ef_search: int) -> Iterator[None]:
+def bounded(conn: Connection, *, timeout_s: float) -> Iterator[None]:
     """Run a transaction in which each statement may take *timeout_s*.
 
     Raises:
         SearchTimeout: One took longer.
     """
-    params = {"timeout_ms": f"{max(1, round(timeout_s * 1000))}ms", "ef_search": str(ef_search)}
     try:
         with conn.transaction():
-            execute(conn, SQL["search_settings"], params)
+            timeout_ms = f"{max(1, round(timeout_s * 1000))}ms"
+            execute(conn, SQL["settings"], {"timeout_ms": timeout_ms})
             yield
     except psycopg.errors.QueryCanceled as error:
         raise SearchTimeout(f"The search took longer than {timeout_s:g} s.") from error
 
 
-def exact(conn: Connection, query: Query) -> list[Neighbour]:
-    """Compare with every face of the collection; recall 1."""
-    ranked = sql.SQL(SQL["ranked"]).format(scored=sql.SQL(SQL["scored_exact"]))
-    return fetch_all(conn, Neighbour, ranked, _params(query))
+@contextmanager
+def index_scan(conn: Connection, *, ef_search: int, max_scan: int) -> Iterator[None]:
+    """Make the statements of the block use the index, inside `bounded`."""
+    params = {"ef_search": str(ef_search), "max_scan": str(max_scan)}
+    execute(conn, SQL["index_settings"], params)
+    yield
+    execute(conn, SQL["no_index_settings"], {})
 
 
-def hnsw(conn: Connection, query: Query) -> list[Neighbour]:
-    """Ask the collection's HNSW index; inside `bounded`, whose transaction it changes.
-
-    The many faces of one person can crowd everybody else out of the candidates; then it asks for
-    more, or the others would be missing and the margin would say that there are none.
-    """
-    execute(conn, SQL["prefer_index"], {})
-    scored = sql.SQL(SQL["scored_hnsw"]).format(
-        dimension=sql.Literal(len(query.embedding)),
-        collection_id=sql.Literal(str(query.collection_id)),
+def groups(conn: Connection, query: Query, kind: Kind, *, candidates: int) -> list[Group]:
+    """Return the nearest groups among the *candidates* nearest faces, and nearby people."""
+    statement = sql.SQL(SQL["groups"]).format(
+        near=_near(query, kind), key=sql.SQL(SQL[f"key_{query.group_by}"])
     )
-    ranked = sql.SQL(SQL["ranked"]).format(scored=scored)
-    candidates = max(LEAST_CANDIDATES, OVER_FETCH * query.limit)
-    found = fetch_all(conn, Neighbour, ranked, {**_params(query), "candidates": candidates})
-    while candidates < MOST_CANDIDATES and _crowded(found, query.limit):
-        candidates = min(MOST_CANDIDATES, candidates * MORE_CANDIDATES)
-        found = fetch_all(conn, Neighbour, ranked, {**_params(query), "candidates": candidates})
-    return found
-
-
-def _crowded(found: Sequence[Neighbour], limit: int) -> bool:
-    alone = {neighbour.person_id for neighbour in found} - {None}
-    only_one = len(alone) == 1 and all(neighbour.person_id for neighbour in found)
-    return len(found) < limit or (only_one and found[0].margin is None)
-
-
-def _params(query: Query) -> dict[str, object]:
-    return {
-        "collection_id": query.collection_id,
-        "embedding": HalfVector(query.embedding),
-        "threshold": query.threshold,
+    params = {
+        **_params(query),
+        "candidates": candidates,
         "limit": query.limit,
-        "by_person": query.by_person,
-        "without_face": query.without_face,
-        "without_person": query.without_person,
+        "shown": list(query.shown),
     }
+    return fetch_all(conn, Group, statement, params)
 
 
-def index_is_ready(conn: Connection, collection_id: UUID) -> bool:
-    """Say whether the collection has a finished HNSW index."""
-    ready: bool = fetch_value(conn, SQL["index_is_ready"], {"name": index_name(collection_id)})
-    return ready
-
-
-def unindexed(conn: Connection, *, exact_max: int) -> list[Unindexed]:
-    """Return the collections above *exact_max* faces that have no finished index."""
-    return fetch_all(conn, Unindexed, SQL["unindexed"], {"exact_max": exact_max})
-
-
-def indexes(conn: Connection, *, exact_max: int) -> list[Index]:
-    """Return every HNSW index of ours."""
-    return fetch_all(conn, Index, SQL["indexes"], {"exact_max": exact_max})
-
-
-def lock_maintenance(conn: Connection) -> bool:
-    """Become the one session that changes indexes, until it ends; False when another one is."""
-    locked: bool = fetch_value(conn, SQL["lock_maintenance"], {})
-    return locked
-
-
-def build_index(conn: Connection, wanted: Unindexed) -> bool:
-    """Build a collection's index while it is read and written; False when it has no face.
-
-    *conn* must be in autocommit mode. What an earlier, broken build left is dropped first.
-    """
-    leaf = fetch_value(conn, SQL["leaf"], {"collection_id": wanted.id})
-    if leaf is None:
-        return False
-    name = index_name(wanted.id)
-    drop_index(conn, name)
-    statement = sql.SQL(SQL["build_index"]).format(
-        name=sql.Identifier(name),
-        leaf=sql.Identifier(leaf),
-        dimension=sql.Literal(wanted.dimension),
-        collection_id=sql.Literal(str(wanted.id)),
+def _near(query: Query, kind: Kind) -> sql.Composable:
+    many = len(query.probes) > 1
+    near = sql.SQL(SQL[f"near_{kind}"]).format(
+        probe=sql.SQL("probe.vector" if many else "%(probe)s::halfvec"),
+        narrowed=filters.narrowed(query.clauses),
+        dimension=sql.Literal(query.dimension),
     )
-    conn.execute(statement)
-    return True
+    return sql.SQL(SQL["near_many"]).format(near=near) if many else near
 
 
-def drop_index(conn: Connection, name: str) -> None:
-    """Drop one of our indexes; *conn* must be in autocommit mode."""
-    conn.execute(sql.SQL(SQL["drop_index"]).format(name=sql.Identifier(name)))
+def details(conn: Connection, query: Query, found: Sequence[Group]) -> list[Detail]:
+    """Look closer at groups that were found; in no order."""
+    many = len(query.probes) > 1
+    members = sql.SQL(SQL["members"]).format(
+        cosine=sql.SQL(SQL["cosine_of_many" if many else "cosine_of_one"]),
+        belongs=sql.SQL(SQL[f"belongs_{query.group_by}"]),
+        narrowed=filters.narrowed(query.clauses),
+    )
+    statement = sql.SQL(SQL["details"]).format(members=members)
+    threshold_of = dict(zip(query.collections, query.thresholds, strict=True))
+    params = {
+        **_params(query),
+        "keys": [group.key for group in found],
+        "face_ids": [group.face_id for group in found],
+        "homes": [group.collection_id for group in found],
+        "image_ids": [group.image_id for group in found],
+        "person_ids": [group.person_id for group in found],
+        "cluster_ids": [group.cluster_id for group in found],
+        "cosines": [group.cosine for group in found],
+        "thresholds": [threshold_of[group.collection_id] for group in found],
+    }
+    return fetch_all(conn, Detail, statement, params)
+
+
+def _params(query: Query) -> dict[str, Any]:
+    """Return what every statement of a search takes; unused ones are not sent."""
+    vectors = [HalfVector(probe) for probe in query.probes]
+    probe = {"probe": vectors[0]} if len(vectors) == 1 else {"probes": vectors}
+    return {"collections": list(query.collections), **probe, **filters.params(query.clauses)}
+
+
+def kinds(conn: Connection, collections: Sequence[UUID]) -> dict[UUID, Kind]:
+    """Return how each collection that has a usable index can be searched."""
+    named = [
+        (each, indexes.index_name(each, kind), kind)
+        for each in collections
+        for kind in indexes.Kind
+    ]
+    params = {
+        "collections": [collection_id for collection_id, _, _ in named],
+        "names": [name for _, name, _ in named],
+        "kinds": [kind.value for _, _, kind in named],
+    }
+    return {row[0]: Kind(row[1]) for row in conn.execute(SQL["kinds"], params)}
+
+
+def sample(conn: Connection, query: Query, *, percent: float) -> Sample:
+    """Try the conditions on random pages of the own partition of the query's one collection."""
+    statement = sql.SQL(SQL["sample"]).format(
+        all=sql.SQL("true") + filters.narrowed(query.clauses),
+        each=sql.SQL(", ").join(
+            sql.SQL("count(*) FILTER (WHERE ") + clause.text + sql.SQL(")")
+            for clause in query.clauses
+        ),
+        leaf=sql.Identifier(indexes.table_name(query.collections[0])),
+        percent=sql.Literal(percent),
+    )
+    row = conn.execute(statement, _params(query)).fetchone()
+    assert row is not None, "an aggregate gives a row"
+    return Sample(faces=row[0], all=row[1], each=tuple(row[2]))

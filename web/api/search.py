@@ -9,7 +9,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from core import collections, errors, search
 from core.db.collections import Collection
-from core.search import Found, FoundPhoto
+from core.finding import Found
+from core.search import FoundPhoto
 from core.settings import MIB
 from web.api import reading
 from web.api.images import IMAGE_PROBLEMS
@@ -93,7 +94,7 @@ def _by_photo(
     found = search.by_photo(
         services(),
         doorbell(),
-        collection,
+        [collection],
         photo.data,
         options.options,
         faces=options.indexes,
@@ -130,13 +131,13 @@ def _by_stored(collection: Collection, wanted: StoredSearch, began: float) -> Re
 def _search_stored(collection: Collection, wanted: StoredSearch) -> tuple[QueryEcho, Found]:
     subject, options = wanted.query, wanted.options
     if subject.face_id is not None:
-        found = search.by_face(services(), collection, subject.face_id, options)
+        found = search.by_face(services(), [collection], subject.face_id, options)
         return QueryEcho(kind="face", face_id=subject.face_id), found
     if subject.person_id is not None:
-        found = search.by_person(services(), collection, subject.person_id, options)
+        found = search.by_person(services(), [collection], subject.person_id, options)
         return QueryEcho(kind="person", person_id=subject.person_id), found
     vector, space_id = subject.vector or [], subject.space_id or ""
-    found = search.by_vector(services(), collection, vector, space_id, options)
+    found = search.by_vector(services(), [collection], vector, space_id, options)
     return QueryEcho(kind="vector"), found
 
 

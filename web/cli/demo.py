@@ -12,10 +12,11 @@ import click
 from core import collections, gallery, intake, naming, search
 from core.db.collections import Collection
 from core.errors import CollectionNotFound, SetupError, WorkerUnavailable
+from core.finding import Decision, Options
 from core.inference.install import install, install_samples
 from core.inference.packs import load_manifest
 from core.intake import Upload
-from core.search import Decision, FoundPhoto, Options
+from core.search import FoundPhoto
 from core.services import Services, services_for
 from core.settings import Settings
 from core.spaces import require_same
@@ -106,7 +107,7 @@ def run(services: Services, photos: Sequence[Path]) -> FoundPhoto:
     with services.pool.connection() as conn:
         home = collections.get(conn, home.id)
     [query] = [photo for photo in photos if photo.name == QUERY]
-    return search.by_photo(services, bell, home, query.read_bytes(), Options(limit=10))
+    return search.by_photo(services, bell, [home], query.read_bytes(), Options(limit=10))
 
 
 def right(found: FoundPhoto) -> bool:

@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from core import collections as collection_use
+from core import finding
 from core import search as use
-from core.search import Decision, Found, FoundFace, GroupBy, Match, Options
+from core.db.search import GroupBy
+from core.finding import Decision, Found, Match, Options
+from core.search import FoundFace
 from web.cli.common import json_option, print_json
 from web.cli.services import PARTLY, doorbell, system
 
@@ -19,7 +22,7 @@ from web.cli.services import PARTLY, doorbell, system
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--collection", "-c", required=True, help="Name or id of the collection.")
 @click.option(
-    "--limit", type=click.IntRange(1, use.MOST_MATCHES), default=10, show_default=True,
+    "--limit", type=click.IntRange(1, finding.MOST_MATCHES), default=10, show_default=True,
     help="Most rows per face.",
 )  # fmt: skip
 @click.option(
@@ -48,7 +51,7 @@ def search(
     with system() as services:
         with services.pool.connection() as conn:
             home = collection_use.find(conn, collection)
-        found = use.by_photo(services, doorbell(services), home, photo.read_bytes(), options)
+        found = use.by_photo(services, doorbell(services), [home], photo.read_bytes(), options)
     if as_json:
         print_json([_plain(face) for face in found.faces])
     else:
@@ -81,7 +84,7 @@ def _table(title: str, found: Found) -> Table:
             str(match.rank),
             near.person_name or "(unnamed)",
             f"{near.cosine:.4f}",
-            "" if near.margin is None else f"{near.margin:.4f}",
+            "" if match.margin is None else f"{match.margin:.4f}",
             "[green]match[/green]" if match.decision is Decision.MATCH else "below threshold",
             near.filename or str(near.image_id),
         )
@@ -119,7 +122,7 @@ def _plain_match(match: Match) -> dict[str, Any]:
         "image_id": near.image_id,
         "filename": near.filename,
         "cosine": near.cosine,
-        "margin": near.margin,
+        "margin": match.margin,
         "decision": match.decision,
         "supporting_faces": near.supporting,
         "quality": near.quality,

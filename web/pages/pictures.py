@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.db.faces import Face
-from core.db.search import Neighbour
+from core.db.search import Detail
 from web.pages.words import in_words
 
 LABELS_ACROSS = 36
@@ -98,7 +98,7 @@ def skipped_outline(skipped: Mapping[str, Any], photo: tuple[int, int], number: 
     )
 
 
-def neighbour_outline(neighbour: Neighbour) -> Outline:
+def neighbour_outline(neighbour: Detail) -> Outline:
     """Return the outline of a found face in the photo that it comes from."""
     return outline(
         neighbour.box,

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from core.db.collections import Collection
 from core.exchange import QueryFace
-from core.search import Decision, Found, FoundFace, FoundPhoto, Match
+from core.finding import Decision, Found, Match
+from core.search import FoundFace, FoundPhoto
 from web.pages import pictures
 from web.pages.pictures import Bar, Light, Outline
 from web.pages.words import Words, in_words

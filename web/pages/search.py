@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from core import collections, gallery, people, search
 from core.db.collections import Collection
 from core.errors import FaceSearchError
+from core.finding import MOST_MATCHES, Options
 from core.images import PhotoLimits
-from core.search import MOST_MATCHES, Options
 from web.pages import forms, results
 from web.pages.results import Results, Subject
 from web.pages.trouble import Trouble, trouble
@@ -48,7 +48,7 @@ def by_photo() -> ResponseReturnValue:
     try:
         options = Options(limit=LIMIT, threshold=forms.cosine_in(request.form, "threshold"))
         found = search.by_photo(
-            services(), doorbell(), collection, forms.photo(), options, preview=True
+            services(), doorbell(), [collection], forms.photo(), options, preview=True
         )
     except FaceSearchError as error:
         return _page(collection, problem=trouble(error))
@@ -77,13 +77,13 @@ def _by_stored(collection: Collection) -> Results | None:
     face_id = forms.id_in(request.args, "face")
     person_id = forms.id_in(request.args, "person")
     if face_id is not None:
-        found = search.by_face(services(), collection, face_id, options)
+        found = search.by_face(services(), [collection], face_id, options)
         with services().pool.connection() as conn:
             face = gallery.face(conn, face_id)
         name = face.person_name or "Unnamed face"
         subject = Subject("face", face_id, name, crop_id=face_id, image_id=face.image_id)
     elif person_id is not None:
-        found = search.by_person(services(), collection, person_id, options)
+        found = search.by_person(services(), [collection], person_id, options)
         with services().pool.connection() as conn:
             person = people.get(conn, person_id)
         subject = Subject("person", person_id, person.name, crop_id=person.best_face_id)

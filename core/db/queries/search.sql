@@ -1,110 +1,147 @@
--- name: scored_exact
--- Every face of the collection with its cosine.
-SELECT id, image_id, person_id,
-       1 - (embedding <=> %(embedding)s::halfvec) AS cosine
+-- name: near_exact
+-- The nearest faces by looking at each. Adding zero keeps every index out of it.
+SELECT id, collection_id, image_id, person_id, cluster_id,
+       1 - (embedding <=> {probe}) AS cosine
   FROM faces
- WHERE collection_id = %(collection_id)s
-   AND (%(without_face)s::uuid IS NULL OR id <> %(without_face)s)
-   AND (%(without_person)s::uuid IS NULL OR person_id IS DISTINCT FROM %(without_person)s)
-
--- name: scored_hnsw
--- The nearest faces by the collection's own index. The cast and the bare operator must repeat the
--- index's expression, and the collection its predicate, or the index is not used.
-SELECT id, image_id, person_id,
-       1 - (embedding::halfvec({dimension}) <=> %(embedding)s::halfvec({dimension})) AS cosine
-  FROM faces
- WHERE collection_id = {collection_id}
-   AND (%(without_face)s::uuid IS NULL OR id <> %(without_face)s)
-   AND (%(without_person)s::uuid IS NULL OR person_id IS DISTINCT FROM %(without_person)s)
- ORDER BY embedding::halfvec({dimension}) <=> %(embedding)s::halfvec({dimension})
+ WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
+ ORDER BY (embedding <=> {probe}) + 0
  LIMIT %(candidates)s
 
--- name: ranked
--- Group scored faces (by person, or each face alone), rank the groups, and say how far behind the
--- best face of the next other named person is. Unnamed faces are groups of their own.
-WITH scored AS MATERIALIZED (
-    SELECT *, CASE WHEN %(by_person)s THEN coalesce(person_id, id) ELSE id END AS key
-      FROM ({scored}) AS found
-), people_best AS MATERIALIZED (
-    -- Once, not again for each row of the answer. Whoever is better than the last row is a row
-    -- or owns one; behind it, the next and one more, since the next may be its own person.
-    SELECT person_id, max(cosine) AS best
-      FROM scored WHERE person_id IS NOT NULL GROUP BY person_id
-     ORDER BY best DESC
-     LIMIT %(limit)s + 2
-), grouped AS (
-    SELECT key, max(cosine) AS best,
-           count(*) FILTER (WHERE cosine >= %(threshold)s) AS supporting
-      FROM scored GROUP BY key
-     ORDER BY best DESC, key
-     LIMIT %(limit)s
-), placed AS (
-    SELECT DISTINCT ON (grouped.key)
-           scored.id AS face_id, scored.image_id, scored.person_id, scored.cosine,
-           grouped.supporting
-      FROM grouped JOIN scored ON scored.key = grouped.key AND scored.cosine = grouped.best
-     ORDER BY grouped.key, scored.id
+-- name: near_hnsw
+-- The nearest faces by the index of their partition. The cast and the bare operator must repeat the
+-- index's expression, or it is not used.
+SELECT id, collection_id, image_id, person_id, cluster_id,
+       1 - (embedding::halfvec({dimension}) <=> {probe}::halfvec({dimension})) AS cosine
+  FROM faces
+ WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
+ ORDER BY embedding::halfvec({dimension}) <=> {probe}::halfvec({dimension})
+ LIMIT %(candidates)s
+
+-- name: near_bit
+-- The faces whose signs differ least, by the bit index; their cosines come from the vectors.
+SELECT id, collection_id, image_id, person_id, cluster_id,
+       1 - (embedding <=> {probe}) AS cosine
+  FROM (SELECT id, collection_id, image_id, person_id, cluster_id, embedding
+          FROM faces
+         WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
+         ORDER BY binary_quantize(embedding::halfvec({dimension}))::bit({dimension})
+                  <~> binary_quantize({probe}::halfvec({dimension}))::bit({dimension})
+         LIMIT %(candidates)s) AS alike
+
+-- name: near_many
+-- Several probes of one person: a face counts as near as the nearest of them. Whoever is among the
+-- nearest N of all is among the nearest N of one.
+SELECT DISTINCT ON (near.id) near.*
+  FROM unnest(%(probes)s::halfvec[]) AS probe(vector) CROSS JOIN LATERAL ({near}) AS near
+ ORDER BY near.id, near.cosine DESC
+
+-- name: groups
+-- The best face of each group, nearest group first, without those that were shown before. Rows
+-- without a key are named people no nearer than the first group, for the margins.
+WITH near AS MATERIALIZED (
+    {near}
+), best AS (
+    SELECT DISTINCT ON (key) *
+      FROM (SELECT *, {key} AS key FROM near) AS keyed
+     WHERE key <> ALL(%(shown)s::uuid[])
+     ORDER BY key, cosine DESC, id
+), placed AS MATERIALIZED (
+    SELECT * FROM best ORDER BY cosine DESC, key LIMIT %(limit)s
+), rivals AS (
+    SELECT person_id, collection_id, max(cosine) AS cosine FROM near WHERE person_id IS NOT NULL
+     GROUP BY person_id, collection_id
+    HAVING max(cosine) <= (SELECT max(cosine) FROM placed)
+     ORDER BY cosine DESC
+     LIMIT %(limit)s + 1
 )
-SELECT placed.face_id, placed.image_id, placed.person_id, people.name AS person_name,
-       placed.cosine,
-       placed.cosine - (SELECT max(people_best.best) FROM people_best
-                         WHERE people_best.best <= placed.cosine
-                           AND people_best.person_id IS DISTINCT FROM placed.person_id) AS margin,
-       placed.supporting, faces.box, faces.quality, images.filename, images.width, images.height
+SELECT key, id AS face_id, collection_id, image_id, person_id, cluster_id, cosine,
+       (SELECT count(*) FROM near) AS candidates
   FROM placed
-  JOIN faces ON faces.collection_id = %(collection_id)s AND faces.id = placed.face_id
-  JOIN images ON images.id = placed.image_id
-  LEFT JOIN people ON people.id = placed.person_id
- ORDER BY placed.cosine DESC, placed.face_id;
+ UNION ALL
+SELECT NULL, NULL, collection_id, NULL, person_id, NULL, cosine, (SELECT count(*) FROM near)
+  FROM rivals;
 
--- name: search_settings
+-- name: details
+-- What is shown of each group: its best face among all its faces, not only among the candidates,
+-- and how many of them reach the threshold.
+SELECT top.key, faces.id AS face_id, faces.collection_id, faces.image_id, faces.person_id,
+       people.name AS person_name, faces.cluster_id,
+       coalesce(members.cosine, top.cosine) AS cosine,
+       coalesce(members.supporting, (top.cosine >= top.threshold)::int) AS supporting,
+       faces.box, faces.quality, images.filename, images.width, images.height
+  FROM unnest(%(keys)s::uuid[], %(face_ids)s::uuid[], %(homes)s::uuid[], %(image_ids)s::uuid[],
+              %(person_ids)s::uuid[], %(cluster_ids)s::uuid[], %(cosines)s::float8[],
+              %(thresholds)s::float8[])
+       AS top(key, face_id, home, image_id, person_id, cluster_id, cosine, threshold)
+  LEFT JOIN LATERAL ({members}) AS members ON true
+  JOIN faces ON faces.collection_id = ANY(%(collections)s::uuid[])
+            AND faces.collection_id = top.home
+            AND faces.id = coalesce(members.face_id, top.face_id)
+  JOIN images ON images.id = faces.image_id
+  LEFT JOIN people ON people.id = faces.person_id;
+
+-- name: members
+-- No row for a face that is alone.
+SELECT count(*) FILTER (WHERE member.cosine >= top.threshold) AS supporting,
+       (array_agg(member.id ORDER BY member.cosine DESC, member.id))[1] AS face_id,
+       max(member.cosine) AS cosine
+  FROM (SELECT id, {cosine} AS cosine FROM faces
+         WHERE collection_id = ANY(%(collections)s::uuid[]) AND collection_id = top.home
+           AND {belongs}{narrowed}) AS member
+HAVING count(*) > 0
+
+-- name: cosine_of_one
+1 - (embedding <=> %(probe)s::halfvec)
+
+-- name: cosine_of_many
+(SELECT max(1 - (embedding <=> probe.vector)) FROM unnest(%(probes)s::halfvec[]) AS probe(vector))
+
+-- name: key_person
+coalesce(person_id, cluster_id, id)
+
+-- name: key_image
+image_id
+
+-- name: key_face
+id
+
+-- name: belongs_person
+-- As two lookups in two indexes.
+(person_id = top.person_id OR (person_id IS NULL AND cluster_id = top.cluster_id))
+
+-- name: belongs_image
+image_id = top.image_id
+
+-- name: belongs_face
+false
+
+-- name: settings
 -- For the transaction of one search.
-SELECT set_config('statement_timeout', %(timeout_ms)s, true),
+SELECT set_config('statement_timeout', %(timeout_ms)s, true);
+
+-- name: index_settings
+-- For one index scan. Without sorting, the index is the only way to get rows in order, so that our
+-- choice is the planner's.
+SELECT set_config('enable_sort', 'off', true),
        set_config('hnsw.ef_search', %(ef_search)s, true),
-       set_config('hnsw.iterative_scan', 'relaxed_order', true);
+       set_config('hnsw.iterative_scan', 'relaxed_order', true),
+       set_config('hnsw.max_scan_tuples', %(max_scan)s, true),
+       set_config('hnsw.scan_mem_multiplier', '8', true);
 
--- name: prefer_index
--- Takes away the only other way to get rows in order, so that our choice is the planner's.
-SELECT set_config('enable_sort', 'off', true);
+-- name: no_index_settings
+-- Behind an index scan, in the same transaction.
+SELECT set_config('enable_sort', 'on', true);
 
--- name: index_is_ready
-SELECT coalesce(bool_or(indisvalid AND indisready), false)
-  FROM pg_index WHERE indexrelid = to_regclass(%(name)s);
+-- name: kinds
+-- The usable indexes of these tables: the whole vectors first, where there are both.
+SELECT DISTINCT ON (named.collection_id) named.collection_id, named.kind
+  FROM unnest(%(collections)s::uuid[], %(names)s::text[], %(kinds)s::text[])
+       WITH ORDINALITY AS named(collection_id, name, kind, place)
+  JOIN pg_index ON pg_index.indexrelid = to_regclass(named.name)
+ WHERE pg_index.indisvalid AND pg_index.indisready
+ ORDER BY named.collection_id, named.place;
 
--- name: lock_maintenance
--- Of the session, since building concurrently cannot be part of a transaction.
-SELECT pg_try_advisory_lock(hashtextextended('facesearch.indexes', 0));
-
--- name: leaf
--- The partition that holds a collection's faces.
-SELECT faces.tableoid::regclass::text FROM faces WHERE collection_id = %(collection_id)s LIMIT 1;
-
--- name: build_index
--- One graph per collection: its recall does not depend on its neighbours.
-CREATE INDEX CONCURRENTLY {name} ON {leaf}
- USING hnsw ((embedding::halfvec({dimension})) halfvec_cosine_ops)
-  WITH (m = 16, ef_construction = 128)
- WHERE collection_id = {collection_id};
-
--- name: drop_index
-DROP INDEX CONCURRENTLY IF EXISTS {name};
-
--- name: indexes
--- Our indexes, whether they are usable, and whether their collection is still large enough
--- (half the limit, so that a collection at the limit is not built and dropped in turns).
-SELECT class.relname AS name,
-       coalesce(collections.face_count >= %(exact_max)s / 2, false) AS wanted
-  FROM pg_class AS class
-  LEFT JOIN collections
-         ON class.relname = 'faces_hnsw_' || replace(collections.id::text, '-', '')
- WHERE class.relkind = 'i' AND class.relname LIKE 'faces\_hnsw\_%%';
-
--- name: unindexed
--- Collections that are too large for exact search and have no usable index yet.
-SELECT collections.id, spaces.dimension
-  FROM collections JOIN spaces ON spaces.id = collections.space_id
- WHERE collections.face_count > %(exact_max)s
-   AND NOT coalesce((SELECT indisvalid FROM pg_index
-                      WHERE indexrelid = to_regclass(
-                            'faces_hnsw_' || replace(collections.id::text, '-', ''))), false)
- ORDER BY collections.face_count;
+-- name: sample
+-- How many faces of a random part of a partition meet each condition, and all of them.
+SELECT count(*), count(*) FILTER (WHERE {all}), ARRAY[{each}]::bigint[]
+  FROM {leaf} AS faces TABLESAMPLE SYSTEM ({percent});

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from core.db.search import Neighbour
-from core.search import MOST_MATCHES, Decision, Found, FoundFace, GroupBy, Match, Options
+from core.db.search import Detail, GroupBy
+from core.finding import MOST_MATCHES, Decision, Found, Match, Options
+from core.search import FoundFace
 from web.api.models.common import (
     Answer,
     Body,
@@ -218,7 +219,7 @@ class MatchAnswer(Answer):
             face_id=near.face_id,
             image_id=near.image_id,
             cosine=near.cosine,
-            margin=near.margin,
+            margin=match.margin,
             decision=match.decision,
             supporting_faces=near.supporting,
             quality=round(near.quality, 3),
@@ -264,7 +265,7 @@ class SearchAnswer(Answer):
     processing_ms: int
 
 
-def _person(near: Neighbour) -> PersonName | None:
+def _person(near: Detail) -> PersonName | None:
     if near.person_id is None:
         return None
     return PersonName(id=near.person_id, name=near.person_name or "")
