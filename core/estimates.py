@@ -41,6 +41,9 @@ COPIED_PER_SECOND = 5000.0
 """Faces that a promotion copies, with what is written meanwhile."""
 
 
+MINUTE, HOUR = 60, 3600
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What work will take.
@@ -116,6 +119,15 @@ def graph_bytes(faces: int, kind: Kind, dimension: int) -> int:
 def index_bytes(faces: int, kind: Kind, dimension: int) -> int:
     """Return the size of the index of *faces* faces on disk."""
     return round(faces * (_number_bytes(kind, dimension) * (1 + PAGE_LOSS) + INDEX_BYTES))
+
+
+def duration(seconds: float) -> str:
+    """Return a rough time for people."""
+    if seconds < 2 * MINUTE:
+        return f"about {max(1, round(seconds))} s"
+    if seconds < 2 * HOUR:
+        return f"about {seconds / MINUTE:.0f} minutes"
+    return f"about {seconds / HOUR:.1f} hours"
 
 
 def _number_bytes(kind: Kind, dimension: int) -> int:

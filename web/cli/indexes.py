@@ -14,13 +14,12 @@ from core import collections as collection_use
 from core import indexes
 from core.db.index_work import Action, State, Work
 from core.db.indexes import Kind
-from core.estimates import Estimate
+from core.estimates import Estimate, duration
 from core.indexes import Status
 from web.cli.common import FAILED, FaceSearchGroup, console, json_option, print_json
 from web.cli.following import follow
+from web.cli.index_audit import audit
 from web.cli.services import ACTOR, doorbell, system
-
-MINUTE, HOUR = 60, 3600
 
 kind_option = click.option(
     "--kind", type=click.Choice([kind.value for kind in Kind]), default=Kind.HNSW.value,
@@ -89,6 +88,7 @@ _command(Action.PROMOTE, "Give COLLECTION a table of its own, with an index.")
 _command(Action.BUILD, "Build the index that COLLECTION lacks.")
 _command(Action.REBUILD, "Build all indexes of COLLECTION anew; the old ones answer meanwhile.")
 _command(Action.DROP, "Drop an index of COLLECTION, for a load: it comes back after that.")
+index.add_command(audit)
 
 
 def _run(action: Action, name: str, kind: Kind, *, yes: bool, wait: bool) -> Work:
@@ -110,7 +110,7 @@ def _run(action: Action, name: str, kind: Kind, *, yes: bool, wait: bool) -> Wor
 def _in_words(estimate: Estimate) -> str:
     source = "an earlier build here" if estimate.measured else "a published rate"
     words = (
-        f"{estimate.faces:,} faces: {_duration(estimate.seconds)} (by {source}), "
+        f"{estimate.faces:,} faces: {duration(estimate.seconds)} (by {source}), "
         f"{decimal(estimate.memory_bytes)} of memory, {decimal(estimate.disk_bytes)} of disk."
     )
     if not estimate.fits:
@@ -119,14 +119,6 @@ def _in_words(estimate: Estimate) -> str:
             "may take and is finished on disk, which is slow: raise FACESEARCH_INDEX_BUILD_MIB."
         )
     return words
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 2 * MINUTE:
-        return f"about {max(1, round(seconds))} s"
-    if seconds < 2 * HOUR:
-        return f"about {seconds / MINUTE:.0f} minutes"
-    return f"about {seconds / HOUR:.1f} hours"
 
 
 def _outcome(work: Work, name: str) -> str:

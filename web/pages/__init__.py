@@ -4,10 +4,11 @@ from datetime import datetime
 
 from flask import Blueprint, Flask, request
 
-from web.pages import collections, images, jobs, people, search, system
+from core.estimates import duration
+from web.pages import collections, images, indexes, jobs, people, search, system
 from web.pages.words import NOTES, PAGES, UNKNOWN, Words, in_words
 
-NOUNS = (search, collections, images, people, jobs, system)
+NOUNS = (search, collections, indexes, images, people, jobs, system)
 
 
 def register(app: Flask) -> None:
@@ -21,6 +22,7 @@ def register(app: Flask) -> None:
     app.add_template_filter(_day, "day")
     app.add_template_filter(_count, "count")
     app.add_template_filter(_bytes, "bytes")
+    app.add_template_filter(duration, "duration")
     app.add_template_filter(_base_name, "base_name")
     app.add_template_global(_problem_words, "problem_words")
     app.add_template_global(_note, "note")
@@ -41,7 +43,9 @@ def _bytes(number: int) -> str:
         return f"{number} bytes"
     if number < kib * kib:
         return f"{number / kib:.0f} KiB"
-    return f"{number / kib / kib:.1f} MiB"
+    if number < kib**3:
+        return f"{number / kib / kib:.1f} MiB"
+    return f"{number / kib**3:.1f} GiB"
 
 
 def _base_name(filename: str | None) -> str:

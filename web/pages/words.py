@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.db.index_work import Action
 from core.gates import Gate
 
 
@@ -42,10 +43,12 @@ ERRORS = {
     "calibration_needed": Words(
         "Nobody can say which cosine that is", "Calibrate on named people first."
     ),
+    "index_work_refused": Words("This index does not need that"),
     "confirmation_required": Words(
         "Not confirmed", "Nothing was deleted. Type the name exactly as it is shown."
     ),
     "invalid_request": Words("This could not be read", "Look at what was filled in and try again."),
+    "cursor_expired": Words("This result is too old to go on with", "Search again."),
     "bad_embedding": Words("This vector cannot be compared"),
     "image_unreadable": Words("This picture cannot be used", "Try another file."),
     "image_empty": Words("This file is empty", "It holds no bytes; export or copy it again."),
@@ -105,6 +108,14 @@ GATES = {
 }
 """By the gate of a collection."""
 
+INDEX_WORK = {
+    Action.PROMOTE: Words("Own table and index", "Give it an index now"),
+    Action.BUILD: Words("Build the index", "Build the index now"),
+    Action.REBUILD: Words("Build the index anew", "Build it anew now"),
+    Action.DROP: Words("Drop the index", "Drop the index"),
+}
+"""By what is done about an index: its name, and the words of its button."""
+
 REASONS = {
     "no_face_found": Words(
         "No face was found",
@@ -146,12 +157,14 @@ NOTES = {
     "collection_made": "The collection is ready. Add the first photos.",
     "collection_changed": "Saved.",
     "collection_deleted": "The collection was deleted with everything in it.",
+    "image_changed": "Saved.",
     "image_deleted": "The photo was deleted.",
     "face_deleted": "The face was deleted; the photo stays.",
     "face_named": "The face has a name now.",
     "face_unnamed": "The face has no name any more.",
     "person_renamed": "Renamed.",
     "person_deleted": "The person was deleted; their faces stay, without a name.",
+    "index_asked": "A worker sees to it; searches and uploads go on.",
     "key_revoked": "The key does not work any more.",
 }
 """What a page says once after a form was sent, by the ``note`` of its address."""

@@ -1,4 +1,4 @@
-// How far an upload is, once a second until it is done.
+// How far an upload, or work on an index, is: once a second until it is done.
 
 const progress = document.getElementById("progress");
 const SECOND = 1000;
