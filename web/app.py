@@ -1,11 +1,14 @@
 """The Flask application: pages for people, JSON for programs. ``web.app:create()`` is served."""
 
+import logging
 from io import BytesIO
 from threading import BoundedSemaphore
 from typing import IO
 
 from flask import Flask, Request
 
+from core import checks
+from core.checks import Checked
 from core.doorbell import Doorbell
 from core.local.state import resolve
 from core.services import Services, open_services
@@ -14,7 +17,8 @@ from web import api, pages, problems, security
 from web.doorbell import CeleryDoorbell
 from web.services import EXTENSION, Web
 
-SPARE_CONNECTIONS = 2
+logger = logging.getLogger(__name__)
+
 SPARE_PARTS = 20
 """Fields of a form beside its photos."""
 
@@ -42,11 +46,12 @@ def create() -> Flask:
     """Build the application of this machine; gunicorn calls it.
 
     Raises:
-        SetupError: A setting is wrong, or the local system is not up.
+        SetupError: A setting is wrong, the local system is not up, or the database is not fit.
         DatabaseUnavailable: Postgres cannot be reached.
     """
     settings = resolve(Settings.load())
-    services = open_services(settings, connections=settings.web_threads + SPARE_CONNECTIONS)
+    checks.require(settings, logger)
+    services = open_services(settings, connections=checks.web_connections(settings))
     return create_app(services, CeleryDoorbell(settings))
 
 
@@ -58,7 +63,7 @@ def create_app(services: Services, doorbell: Doorbell) -> Flask:
     app.config["MAX_FORM_PARTS"] = settings.max_photos_per_request + SPARE_PARTS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # members in the order of the models
     waiters = BoundedSemaphore(max(1, settings.web_threads // 2))
-    app.extensions[EXTENSION] = Web(services, doorbell, waiters)
+    app.extensions[EXTENSION] = Web(services, doorbell, waiters, Checked(settings))
     problems.init_app(app)
     security.init_app(app)
     api.init_app(app)

@@ -1,6 +1,6 @@
 """Errors as ``application/problem+json`` (RFC 9457). The only place that knows HTTP statuses.
 
-Under ``/v1`` and for ``/openapi.json`` a failure is a problem document, elsewhere a page.
+At the addresses for programs a failure is a problem document, elsewhere a page.
 """
 
 import logging
@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from core import errors
+from core.db import pool
 from core.errors import FaceSearchError
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,10 @@ STATUS: dict[type[FaceSearchError], HTTPStatus] = {
     errors.SpaceMismatch: HTTPStatus.CONFLICT,
     errors.WrongCollection: HTTPStatus.CONFLICT,
     errors.CalibrationNeeded: HTTPStatus.CONFLICT,
+    errors.IndexWorkRefused: HTTPStatus.CONFLICT,
     errors.ConfirmationRequired: HTTPStatus.BAD_REQUEST,
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
+    errors.CursorExpired: HTTPStatus.GONE,
     errors.BadEmbedding: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BadImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ImageEmpty: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -53,6 +56,7 @@ STATUS: dict[type[FaceSearchError], HTTPStatus] = {
     errors.BrokerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.SearchTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DatabaseBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.SetupError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.NotRunning: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -64,6 +68,9 @@ STATUS: dict[type[FaceSearchError], HTTPStatus] = {
     errors.DownloadFailed: HTTPStatus.BAD_GATEWAY,
     errors.DeviceUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+DOCUMENTS = frozenset({"/v1", "/openapi.json", "/metrics"})
+"""Addresses for programs outside of ``/v1/``."""
 
 RETRY_AFTER_S: Mapping[HTTPStatus, int] = {
     HTTPStatus.CONFLICT: 1,
@@ -182,10 +189,8 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(psycopg.OperationalError)
     def database_away(error: psycopg.OperationalError) -> ResponseReturnValue:
         logger.warning("[%s] the database failed", _request_id(), exc_info=error)
-        if isinstance(error, psycopg.errors.DiskFull):
-            return _answer(Problem(kind_of(errors.DiskFull), "The database's disk is full."))
-        detail = "The database cannot answer now."
-        return _answer(Problem(kind_of(errors.DatabaseUnavailable), detail))
+        told = pool.expected(error)
+        return _answer(Problem(kind_of(type(told)), str(told)))
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> ResponseReturnValue:
@@ -219,7 +224,7 @@ def _http_problem(status: HTTPStatus, error: HTTPException) -> Problem:
 
 def wants_document() -> bool:
     """Say whether a program asks, which gets a document and not a page."""
-    return request.path.startswith("/v1/") or request.path in ("/v1", "/openapi.json")
+    return request.path.startswith("/v1/") or request.path in DOCUMENTS
 
 
 def _answer(problem: Problem) -> Response:

@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import current_app
 
+from core.checks import Checked
 from core.doorbell import Doorbell
 from core.services import Services
 
@@ -24,6 +25,7 @@ class Web:
     services: Services
     doorbell: Doorbell
     waiters: BoundedSemaphore
+    checked: Checked
 
 
 def web() -> Web:

@@ -16,7 +16,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from core import search
+from core import checks, search
 from core.db.pool import connect
 from core.errors import FaceSearchError
 from core.indexing import LONGEST_BATCH_LEASES
@@ -51,8 +51,8 @@ class Runtime:
             SetupError, DatabaseUnavailable: See `core.services.open_services`.
         """
         self.settings = settings
-        # A batch needs one connection and its lease another one.
-        self.services: Services = open_services(settings, connections=2 * threads + 1)
+        connections = checks.worker_connections(threads)
+        self.services: Services = open_services(settings, connections=connections)
         self.pipelines = Pipelines(self.services.manifest, settings)
         self.gate = Gate(threads - 1)
         # Its lease is not renewed for longer than that, either.
@@ -120,7 +120,9 @@ def start(sender: str, instance: Any, **_: Any) -> None:
     if not issubclass(instance.pool_cls, TaskPool) or instance.concurrency < LEAST_THREADS:
         _refuse("A worker needs a pool of threads, at least two: -P threads -c 2.")
     try:
-        _runtime = Runtime(load_settings(), hostname=sender, threads=instance.concurrency)
+        settings = load_settings()
+        checks.require(settings, logger)
+        _runtime = Runtime(settings, hostname=sender, threads=instance.concurrency)
         _runtime.load()
     except FaceSearchError as error:
         _refuse(str(error))

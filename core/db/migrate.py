@@ -13,11 +13,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from core.db.versions import OLDEST_SERVER, OLDEST_VECTOR, parse, show
 from core.errors import DatabaseUnavailable, SetupError
-
-OLDEST_SERVER = 18
-OLDEST_VECTOR = (0, 8, 4)
-"""Older versions can corrupt an HNSW index under inserts and vacuum at the same time."""
 
 ADVISORY_LOCK = 0x66616365
 WAIT_FOR_OTHER_S = 600
@@ -112,10 +109,10 @@ def _require_available_vector(conn: psycopg.Connection) -> None:
     row = conn.execute(
         "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
     ).fetchone()
-    if row is None or _version(row[0]) < OLDEST_VECTOR:
+    if row is None or parse(row[0]) < OLDEST_VECTOR:
         found = f"{row[0]} there" if row else "none there"
         raise SetupError(
-            f"Postgres needs the extension pgvector {_text(OLDEST_VECTOR)} or newer, and it has "
+            f"Postgres needs the extension pgvector {show(OLDEST_VECTOR)} or newer, and it has "
             f"{found}: install it on the database server."
         )
 
@@ -123,9 +120,9 @@ def _require_available_vector(conn: psycopg.Connection) -> None:
 def _require_installed_vector(conn: psycopg.Connection) -> None:
     row = conn.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     assert row is not None, "the first migration creates it"
-    if _version(row[0]) < OLDEST_VECTOR:
+    if parse(row[0]) < OLDEST_VECTOR:
         raise SetupError(
-            f"This database uses pgvector {row[0]}; facesearch needs {_text(OLDEST_VECTOR)} or "
+            f"This database uses pgvector {row[0]}; facesearch needs {show(OLDEST_VECTOR)} or "
             "newer: run ALTER EXTENSION vector UPDATE."
         )
 
@@ -137,11 +134,3 @@ def _require_known(revision: str | None, scripts: ScriptDirectory) -> None:
             f"The database has revision {revision}, which this version of facesearch does not "
             "know: it is newer than the code; install the newer facesearch."
         )
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
-
-
-def _text(version: tuple[int, ...]) -> str:
-    return ".".join(str(part) for part in version)

@@ -6,7 +6,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from core.errors import DatabaseUnavailable
+from core.errors import DatabaseUnavailable, DiskFull, FaceSearchError, SetupError
 
 Connection: TypeAlias = psycopg.Connection[Any]
 Pool: TypeAlias = ConnectionPool[Connection]
@@ -30,17 +30,31 @@ POOLED = " ".join(
 )
 
 
-def connect(database_url: str, *, autocommit: bool = False) -> Connection:
-    """Open one connection, for commands and long maintenance.
+def connect_plainly(database_url: str, *, autocommit: bool = False) -> Connection:
+    """Open one connection that cannot read vectors, for a database of which nothing is known.
 
     Raises:
         DatabaseUnavailable: Postgres cannot be reached or refuses us.
     """
     try:
-        conn: Connection = psycopg.connect(database_url, options=OPTIONS, autocommit=autocommit)
+        return psycopg.connect(database_url, options=OPTIONS, autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable("Postgres cannot be reached.") from error
-    register_vector(conn)
+
+
+def connect(database_url: str, *, autocommit: bool = False) -> Connection:
+    """Open one connection, for commands and long maintenance.
+
+    Raises:
+        DatabaseUnavailable: Postgres cannot be reached or refuses us.
+        SetupError: The database was never migrated.
+    """
+    conn = connect_plainly(database_url, autocommit=autocommit)
+    try:
+        register_vector(conn)
+    except psycopg.ProgrammingError as error:
+        conn.close()
+        raise SetupError("This database has no pgvector: run `facesearch migrate`.") from error
     return conn
 
 
@@ -49,6 +63,7 @@ def open_pool(database_url: str, *, size: int) -> Pool:
 
     Raises:
         DatabaseUnavailable: No connection came within ten seconds.
+        SetupError: The database was never migrated.
     """
     pool: Pool = ConnectionPool(
         database_url,
@@ -64,5 +79,19 @@ def open_pool(database_url: str, *, size: int) -> Pool:
         pool.wait(timeout=10)
     except PoolTimeout as error:
         pool.close()
+        connect(database_url).close()  # says what the pool's threads only log
         raise DatabaseUnavailable("Postgres cannot be reached.") from error
     return pool
+
+
+def expected(error: psycopg.OperationalError) -> FaceSearchError:
+    """Put a failure of Postgres, or a pool without a free connection, into our words.
+
+    A lock that was not given in time and a session that the server ended are among them: whatever
+    it was, the same request may succeed later.
+    """
+    if isinstance(error, psycopg.errors.DiskFull):
+        return DiskFull("The database's disk is full.")
+    if isinstance(error, PoolTimeout):
+        return DatabaseUnavailable("Too many requests use the database now.")
+    return DatabaseUnavailable("The database cannot answer now.")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import psycopg
 import redis
 
+from core import checks
+from core.checks import Finding
+from core.errors import DatabaseUnavailable
 from core.local import processes, state
 from core.settings import Settings
 
@@ -34,12 +37,14 @@ class Status:
     Attributes:
         running: A supervisor runs here, or, with servers elsewhere, something answers.
         ready: Everything answers.
+        findings: What the checks of the database found; none when it does not answer.
     """
 
     running: bool
     ready: bool
     page: str
     parts: tuple[Part, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 def look(settings: Settings) -> Status:
@@ -63,6 +68,7 @@ def look(settings: Settings) -> Status:
         ready=all(part.answers for part in parts),
         page=local.page if local else processes.page(settings),
         parts=tuple(parts),
+        findings=_findings(settings.model_copy(update={"database_url": database_url})),
     )
 
 
@@ -75,6 +81,13 @@ def _part(name: str, local: state.State | None, answers: Callable[[], bool] | No
         answers=answers() if answers else process is not None,
         seconds=round(time.time() - process.create_time()) if process else None,
     )
+
+
+def _findings(settings: Settings) -> tuple[Finding, ...]:
+    try:
+        return tuple(checks.look(settings))
+    except DatabaseUnavailable:
+        return ()
 
 
 def _database_answers(database_url: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from core import checks
 from core.db.migrate import upgrade
 from core.errors import SetupError
 from core.local import machine, processes, sockets, state
@@ -149,6 +150,7 @@ class Supervisor:
             self._bring_up("broker", broker.prepare, broker.answers, OTHERS_S)
         self._pause()
         upgrade(settings.database_url)
+        checks.require(settings, logger)
         self._start_our_own(settings)
         self._note(replace(self._state, ready=True))
         return settings

@@ -48,6 +48,7 @@ def test_an_ordinary_user_can_start_and_stop_it(make_system: Make, ordinary_uid:
 
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["ready"] is True
+    assert {each["level"] for each in json.loads(found.stdout)["findings"]} == {"ok"}
     assert owner == ordinary_uid
     stop(process)
     assert system.leftovers() == []

@@ -125,6 +125,9 @@ class Bell:
         if self.workers:
             analysis.answer(self._services.exchange, self.spaces, request_id)
 
+    def indexes(self) -> None:
+        self._require_broker()
+
     def _require_broker(self) -> None:
         if not self.broker:
             raise BrokerUnavailable("The broker cannot be reached.")
@@ -160,6 +163,23 @@ def services(settings: Settings) -> Iterator[Services]:
     services = open_services(settings, connections=4)
     yield services
     close_services(services)
+
+
+@pytest.fixture
+def pgvector(services: Services) -> Iterator[Callable[[str], None]]:
+    """Let the shared database say that it was made for another version of pgvector."""
+    change = "UPDATE pg_extension SET extversion = %s WHERE extname = 'vector'"
+    with services.pool.connection() as conn:
+        [version] = conn.execute(
+            "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+        ).fetchone()
+
+    def pretend(other: str) -> None:
+        with services.pool.connection() as conn:
+            conn.execute(change, [other])
+
+    yield pretend
+    pretend(version)
 
 
 @pytest.fixture

@@ -77,6 +77,17 @@ def test_whoever_may_in_sees_more(client, bell, worker: WorkerSeen, picture) -> 
         {"name": "gpu-1", "ready": True, "device": "cpu", "spaces": list(worker.spaces)}
     ]
     assert details["version"]
+    assert details["findings"] == []
+
+
+def test_whoever_may_in_sees_what_is_wrong_with_the_database(client, pgvector) -> None:
+    pgvector("0.8.4")
+
+    [finding] = client.get("/v1/health").json["details"]["findings"]
+
+    assert finding["level"] == "warning"
+    assert "This database uses pgvector 0.8.4" in finding["what"]
+    assert finding["cure"] == "Run ALTER EXTENSION vector UPDATE in this database."
 
 
 def test_a_wrong_key_sees_what_anybody_sees(stranger: FlaskClient) -> None:

@@ -73,6 +73,18 @@ def test_a_worker_that_cannot_read_its_weights_ends_and_names_them(
     assert graph.name in said
 
 
+def test_a_worker_whose_database_is_not_fit_ends_and_names_the_cure(
+    settings: Settings, services: Services, last_words: Callable[[Settings], str]
+) -> None:
+    with services.pool.connection() as conn:
+        conn.execute("UPDATE pg_extension SET extversion = '0.8.2' WHERE extname = 'vector'")
+
+    said = last_words(settings)
+
+    assert "CRITICAL" in said
+    assert said.endswith("Run ALTER EXTENSION vector UPDATE in this database.")
+
+
 def test_a_worker_whose_networks_give_something_else_than_before_ends_with_the_cosine(
     settings: Settings, last_words: Callable[[Settings], str], tmp_path: Path
 ) -> None:

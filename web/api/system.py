@@ -6,21 +6,21 @@ from http import HTTPStatus
 import psycopg
 from flask import Response
 
-from core import workers_seen
+from core import checks, workers_seen
 from core.db import jobs as job_rows
 from core.db.jobs import Backlog
 from core.errors import BrokerUnavailable
+from core.finding import MOST_MATCHES
 from core.formats import OPENERS
 from core.images import PhotoLimits
-from core.search import MOST_MATCHES
 from core.settings import MIB
 from core.workers_seen import WorkerSeen
 from web import security
 from web.api.models.common import LARGEST_METADATA, LARGEST_PAGE, LONGEST_NAME
-from web.api.models.system import Health, HealthDetails, Limits, Pack, PackList, Worker
+from web.api.models.system import Finding, Health, HealthDetails, Limits, Pack, PackList, Worker
 from web.api.routes import Answer, Routes, json_reply
 from web.api.uploads import LONGEST_WAIT_S
-from web.services import services, version
+from web.services import services, version, web
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ def health() -> Response:
             workers=[Worker.of(worker) for worker in workers or ()],
             waiting_photos=backlog.waiting,
             running_photos=backlog.running,
+            findings=_findings(),
         )
     answer = Health(
         status="down" if down else "ok" if ready else "degraded",
@@ -73,6 +74,12 @@ def _backlog() -> Backlog | None:
     except psycopg.OperationalError:
         logger.warning("the database does not answer", exc_info=True)
         return None
+
+
+def _findings() -> list[Finding]:
+    with services().pool.connection() as conn:
+        found = web().checked.findings(conn)
+    return [Finding.of(each) for each in checks.troubles(found)]
 
 
 def _workers() -> list[WorkerSeen] | None:

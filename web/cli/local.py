@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from types import FrameType
@@ -15,6 +15,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from core import checks
+from core.checks import Finding
 from core.db import migrate as migrations
 from core.errors import SetupError
 from core.local import state
@@ -185,4 +187,13 @@ def _print_status(found: Status) -> None:
             "" if part.seconds is None else f"{part.seconds} s",
         )
     Console().print(table)
+    _print_findings(found.findings)
     click.echo(f"page: {found.page}")
+
+
+def _print_findings(found: Sequence[Finding]) -> None:
+    troubles = checks.troubles(found)
+    if found and not troubles:
+        click.echo(f"database: all {len(found)} checks passed")
+    for finding in troubles:
+        click.echo(f"{finding.level}: {finding.what}\n  {finding.cure}")

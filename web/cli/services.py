@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
+
+from core.db.pool import expected
 from core.doorbell import Doorbell
 from core.local.state import resolve
 from core.services import Services, services_for
@@ -22,9 +25,13 @@ def system() -> Iterator[Services]:
 
     Raises:
         NotRunning: They are embedded ones, and not up.
+        DatabaseUnavailable, DiskFull: Postgres failed while they were used.
     """
-    with services_for(resolve(settings())) as services:
-        yield services
+    try:
+        with services_for(resolve(settings())) as services:
+            yield services
+    except psycopg.OperationalError as error:
+        raise expected(error) from error
 
 
 def doorbell(services: Services) -> Doorbell:

@@ -7,15 +7,17 @@ import redis
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from core import access, workers_seen
+from core import access, checks, workers_seen
+from core.checks import Finding
 from core.db import jobs as job_rows
 from core.db.jobs import Backlog
 from core.errors import BrokerUnavailable, FaceSearchError
 from core.inference.packs import Pack
 from core.workers_seen import WorkerSeen
+from web.api.documentation import marked
 from web.pages import forms
 from web.pages.trouble import Trouble, trouble
-from web.services import services, version
+from web.services import services, version, web
 
 blueprint = Blueprint("system", __name__, url_prefix="/system")
 
@@ -27,12 +29,19 @@ class Health:
     Attributes:
         database: Version of Postgres.
         broker: Name and version of the server that speaks the Redis protocol; None: it is away.
+        findings: What the checks of the database found, all of them.
     """
 
     database: str
     broker: str | None
     workers: Sequence[WorkerSeen]
     backlog: Backlog
+    findings: Sequence[Finding]
+
+    @property
+    def troubles(self) -> list[Finding]:
+        """Of the findings, what is not well."""
+        return checks.troubles(self.findings)
 
     @property
     def ready(self) -> int:
@@ -86,6 +95,7 @@ def _page(*, new_key: str | None = None, problem: Trouble | None = None) -> str:
         problem=problem,
         settings=services().settings,
         version=version(),
+        marked=marked,
     )
 
 
@@ -94,14 +104,15 @@ def _health() -> Health:
     with services().pool.connection() as conn:
         major, minor = divmod(conn.info.server_version, 10_000)
         backlog = job_rows.backlog(conn)
+        findings = web().checked.findings(conn)
     try:
         about = services().broker.info("server")
         workers = workers_seen.workers(services().broker)
     except (redis.RedisError, BrokerUnavailable):
-        return Health(f"{major}.{minor}", None, (), backlog)
+        return Health(f"{major}.{minor}", None, (), backlog, findings)
     is_valkey = "valkey_version" in about
     name, number = ("Valkey", "valkey_version") if is_valkey else ("Redis", "redis_version")
-    return Health(f"{major}.{minor}", f"{name} {about[number]}", workers, backlog)
+    return Health(f"{major}.{minor}", f"{name} {about[number]}", workers, backlog, findings)
 
 
 def _workers_with(pack: Pack, workers: Sequence[WorkerSeen]) -> int:

@@ -116,6 +116,18 @@ def test_the_system_page_tells_what_is_missing(visitor: Visitor) -> None:
     assert "None: photos wait and searches fail" in read
     assert "buffalo_l" in read
     assert "non-commercial research" in read
+    assert re.search(r"All \d+ checks of the database passed", read)
+
+
+def test_the_system_page_tells_what_is_wrong_with_the_database_and_the_cure(
+    visitor: Visitor, pgvector: Callable[[str], None]
+) -> None:
+    pgvector("0.8.4")
+
+    read = visitor.read(visitor.get("/system"))
+
+    assert "This database uses pgvector 0.8.4, and the server has" in read
+    assert "Run ALTER EXTENSION vector UPDATE in this database." in read
 
 
 def test_an_api_key_is_shown_once_and_can_be_revoked(

@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from core.checks import Finding as CheckFinding
+from core.checks import Level
 from core.inference.packs import Pack as ManifestPack
 from core.workers_seen import WorkerSeen
 from web.api.models.common import Answer
@@ -25,6 +27,20 @@ class Worker(Answer):
         )
 
 
+class Finding(Answer):
+    """Something about the database that is not as it should be."""
+
+    level: Literal["error", "warning"]
+    what: str
+    cure: str
+
+    @classmethod
+    def of(cls, finding: CheckFinding) -> Self:
+        """Show a finding that is not fine."""
+        level: Literal["error", "warning"] = "error" if finding.level is Level.ERROR else "warning"
+        return cls(level=level, what=finding.what, cure=finding.cure)
+
+
 class HealthDetails(Answer):
     """For whoever may in."""
 
@@ -32,6 +48,9 @@ class HealthDetails(Answer):
     workers: list[Worker]
     waiting_photos: int
     running_photos: int
+    findings: list[Finding] = Field(
+        description="What the checks of the database found, at most a minute ago; empty: all is well."
+    )
 
 
 class Health(Answer):

@@ -1,0 +1,41 @@
+"""What Postgres counts for whoever watches over facesearch."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.db import queries
+from core.db.pool import Connection
+from core.db.rows import fetch_all, fetch_one
+
+SQL = queries.load("metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Over all collections."""
+
+    collections: int
+    faces: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large one collection is."""
+
+    id: UUID
+    name: str
+    faces: int
+    images: int
+
+
+def totals(conn: Connection) -> Totals:
+    """Count everything, by the counters of the collections."""
+    found = fetch_one(conn, Totals, SQL["totals"], {})
+    assert found is not None, "an aggregate gives one row"
+    return found
+
+
+def largest(conn: Connection, *, most: int) -> list[Size]:
+    """Return the collections with the most faces, those first."""
+    return fetch_all(conn, Size, SQL["largest"], {"most": most})
