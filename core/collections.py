@@ -26,6 +26,8 @@ from core.inference.packs import Pack
 from core.removal import remove_files
 
 CHOSEN = "set by hand"
+
+LEAST_EF_SEARCH, MOST_EF_SEARCH = 10, 1000
 NO_BUDGET = 0
 """Ends one; see `core.db.collections.update`."""
 

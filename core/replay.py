@@ -13,6 +13,7 @@ from core.db import recall as rows
 from core.db.collections import Collection
 from core.db.pool import Connection
 from core.db.recall import FacePage, Neighbour, SampledQuery
+from core.routing import BIT_OVER_FETCH
 
 DEPTH = 10
 """Neighbours that count."""
@@ -119,6 +120,7 @@ class Replay:
                 query.embedding,
                 kind=kind,
                 ef_search=ef_search,
+                candidates=BIT_OVER_FETCH * ef_search,
                 limit=DEPTH + 1,
             )
         return [face for face in found if face.id != query.face_id][:DEPTH]

@@ -30,6 +30,7 @@ def test_the_exact_answer_is_what_exact_search_in_sql_gives(
                 query.embedding,
                 kind="exact",
                 ef_search=0,
+                candidates=0,
                 limit=DEPTH + 1,
             )
         expected = [face for face in exact if face.id != query.face_id][:DEPTH]

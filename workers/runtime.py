@@ -16,7 +16,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from core import checks, search
+from core import checks, maintenance, recall
 from core.db.pool import connect
 from core.errors import FaceSearchError
 from core.indexing import LONGEST_BATCH_LEASES
@@ -83,7 +83,7 @@ class Runtime:
         close_services(self.services)
 
     def maintain_indexes(self) -> None:
-        """Build what is missing, in a thread of its own: a build may take hours, in which Postgres
+        """Do the work on indexes, in a thread of its own: a build may take hours, in which Postgres
         works and a thread of the pool would only wait.
         """
         threading.Thread(target=self._maintain_indexes, name="indexes", daemon=True).start()
@@ -93,12 +93,25 @@ class Runtime:
         assert url is not None, "services were opened"  # noqa: S101
         try:
             with connect(url, autocommit=True) as conn:
-                done = search.maintain_indexes(conn, exact_max=self.settings.promote_faces)
+                done = maintenance.maintain(conn, self.settings)
         except Exception:
             logger.exception("the indexes could not be maintained; the next round tries again")
             return
         for sentence in done:
             logger.info("index maintenance %s", sentence)
+
+    def audit_recall(self) -> None:
+        """Measure the indexes, in a thread of its own: it takes minutes, mostly of pauses."""
+        threading.Thread(target=self._audit_recall, name="recall", daemon=True).start()
+
+    def _audit_recall(self) -> None:
+        url = self.settings.database_url
+        assert url is not None, "services were opened"  # noqa: S101
+        try:
+            with connect(url, autocommit=True) as conn:
+                recall.audit_due(conn, self.settings)
+        except Exception:
+            logger.exception("the recall audit failed; the next round tries again")
 
 
 _runtime: Runtime | None = None

@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from core.doorbell import INDEX_TASK, MAINTENANCE_QUEUE, SWEEP_TASK
+from core.doorbell import INDEX_TASK, MAINTENANCE_QUEUE, RECALL_TASK, SWEEP_TASK
 from core.settings import Settings
 
 INDEXES_S = 60.0
+
+RECALL_S = 900.0
+"""Between two looks for a recall audit that is due; audits themselves are hours apart."""
 
 
 def entries(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -13,6 +16,7 @@ def entries(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "sweep": _entry(SWEEP_TASK, settings.sweep_s),
         "indexes": _entry(INDEX_TASK, INDEXES_S),
+        "recall": _entry(RECALL_TASK, RECALL_S),
     }
 
 

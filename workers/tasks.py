@@ -10,7 +10,14 @@ import logging
 from kombu.exceptions import KombuError
 
 from core import access, analysis, indexing, removal
-from core.doorbell import INDEX_TASK, INGEST_QUEUE, INGEST_TASK, SEARCH_TASK, SWEEP_TASK
+from core.doorbell import (
+    INDEX_TASK,
+    INGEST_QUEUE,
+    INGEST_TASK,
+    RECALL_TASK,
+    SEARCH_TASK,
+    SWEEP_TASK,
+)
 from workers.app import app
 from workers.runtime import current
 
@@ -60,8 +67,14 @@ def sweep() -> None:
 
 @app.task(name=INDEX_TASK)
 def maintain_indexes() -> None:
-    """Build and drop search indexes as collections grow and shrink."""
+    """Do the work on search indexes that was asked for, or that growing collections call for."""
     current().maintain_indexes()
+
+
+@app.task(name=RECALL_TASK)
+def audit_recall() -> None:
+    """Measure what the search indexes find, where it is time to."""
+    current().audit_recall()
 
 
 def _work_waits() -> bool:

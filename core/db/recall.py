@@ -157,16 +157,21 @@ def nearest(
     *,
     kind: str,
     ef_search: int,
+    candidates: int,
     limit: int,
 ) -> list[Neighbour]:
-    """Return the nearest faces by an index, or by ``exact`` search; changes its transaction."""
+    """Return the nearest faces by an index, or by ``exact`` search; changes its transaction.
+
+    Args:
+        candidates: Those of a bit index that are ranked again.
+    """
     if kind != "exact":
         execute(conn, SQL["replay_settings"], {"ef_search": str(ef_search)})
     statement = sql.SQL(NEAREST[kind]).format(
         dimension=sql.Literal(embedding.dimensions()),
         collection_id=sql.Literal(str(collection_id)),
     )
-    params = {"embedding": embedding, "limit": limit, "candidates": max(limit, ef_search)}
+    params = {"embedding": embedding, "limit": limit, "candidates": max(limit, candidates)}
     return fetch_all(conn, Neighbour, statement, params)
 
 

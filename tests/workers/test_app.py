@@ -51,7 +51,13 @@ def test_a_task_is_registered_under_each_name_that_others_ring_for(
     )
 
     assert names.split() == sorted(
-        [doorbell.INGEST_TASK, doorbell.SEARCH_TASK, doorbell.SWEEP_TASK, doorbell.INDEX_TASK]
+        [
+            doorbell.INGEST_TASK,
+            doorbell.SEARCH_TASK,
+            doorbell.SWEEP_TASK,
+            doorbell.INDEX_TASK,
+            doorbell.RECALL_TASK,
+        ]
     )
 
 
@@ -73,6 +79,7 @@ def test_beat_rings_for_the_sweeper_as_often_as_the_settings_say(settings: Setti
     assert {entry["task"] for entry in entries.values()} == {
         doorbell.SWEEP_TASK,
         doorbell.INDEX_TASK,
+        doorbell.RECALL_TASK,
     }
     assert entries["sweep"]["schedule"] == entries["sweep"]["options"]["expires"] == 7
     assert {entry["options"]["queue"] for entry in entries.values()} == {doorbell.MAINTENANCE_QUEUE}

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from core import collections as use
 from core.budget import LEAST_STRANGERS, MOST_STRANGERS
+from core.collections import LEAST_EF_SEARCH, MOST_EF_SEARCH
 from core.db.collections import Collection
 from core.db.pool import Connection
 from core.gates import USUAL, Gate
@@ -19,6 +20,7 @@ from web.cli.services import system
 PAGE = 200
 
 GATES = click.Choice([gate.value for gate in Gate])
+QUERIES_HELP = "Keep a few query vectors, nothing else, to measure recall with."
 GATE_HELP = "Which faces are stored: all, none that is of no use, or good ones only."
 
 
@@ -49,6 +51,8 @@ def list_(as_json: bool) -> None:
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Cosine of a match.")
 @click.option("--external-id", help="Your own key for it.")
 @click.option("--quality-gate", type=GATES, default=USUAL.value, show_default=True, help=GATE_HELP)
+@click.option("--keep-queries/--no-keep-queries", default=True, show_default=True,
+              help=QUERIES_HELP)  # fmt: skip
 @json_option
 def create(
     name: str,
@@ -56,6 +60,7 @@ def create(
     threshold: float | None,
     external_id: str | None,
     quality_gate: str,
+    keep_queries: bool,
     as_json: bool,
 ) -> None:
     """Create the collection NAME."""
@@ -68,6 +73,7 @@ def create(
             threshold=threshold,
             external_id=external_id,
             quality_gate=Gate(quality_gate),
+            keeps_queries=keep_queries,
         )
     _show(made, as_json)
 
@@ -89,6 +95,10 @@ def show(name: str, as_json: bool) -> None:
               "collection gets; needs `facesearch calibrate`.")  # fmt: skip
 @click.option("--rename", help="Its new name.")
 @click.option("--quality-gate", type=GATES, help=f"{GATE_HELP} For photos indexed from now on.")
+@click.option("--ef-search", type=click.IntRange(0, MOST_EF_SEARCH), metavar="N",
+              help="Candidates that a search of its index keeps; 0: as the settings say.")  # fmt: skip
+@click.option("--keep-queries/--no-keep-queries", default=None,
+              help=f"{QUERIES_HELP} No deletes those that are kept.")  # fmt: skip
 @json_option
 def change(
     name: str,
@@ -96,9 +106,13 @@ def change(
     one_in: int | None,
     rename: str | None,
     quality_gate: str | None,
+    ef_search: int | None,
+    keep_queries: bool | None,
     as_json: bool,
 ) -> None:
-    """Change the threshold, the name or the quality gate of a collection."""
+    """Change the settings of the collection NAME; what is not named stays."""
+    if ef_search in range(1, LEAST_EF_SEARCH):
+        raise click.UsageError(f"--ef-search is 0, or {LEAST_EF_SEARCH} to {MOST_EF_SEARCH}.")
     if threshold is not None and one_in is not None:
         raise click.UsageError("--threshold and --one-in exclude each other.")
     gate = None if quality_gate is None else Gate(quality_gate)
@@ -111,6 +125,8 @@ def change(
             threshold=threshold,
             alarm_budget=one_in,
             quality_gate=gate,
+            ef_search=ef_search,
+            keeps_queries=keep_queries,
         )
     _show(changed, as_json)
 

@@ -52,7 +52,7 @@ SELECT id, 1 - (embedding::halfvec({dimension}) <=> %(embedding)s::halfvec({dime
  LIMIT %(limit)s;
 
 -- name: nearest_bit
--- As many candidates as the index keeps, by the signs of their numbers; then by cosine.
+-- Candidates by the signs of their numbers; then by cosine.
 WITH candidates AS MATERIALIZED (
     SELECT id, embedding FROM faces WHERE collection_id = {collection_id}
      ORDER BY binary_quantize(embedding::halfvec({dimension}))::bit({dimension})

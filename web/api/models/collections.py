@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from core.collections import Receipt
+from core.collections import LEAST_EF_SEARCH, MOST_EF_SEARCH, Receipt
 from core.db import collections as rows
 from core.gates import USUAL, Gate
 from web.api.models.common import (
@@ -46,8 +46,8 @@ QualityGate: TypeAlias = Annotated[
 EfSearch: TypeAlias = Annotated[
     int,
     Field(
-        ge=10,
-        le=1000,
+        ge=LEAST_EF_SEARCH,
+        le=MOST_EF_SEARCH,
         description="Candidates that a search of its index keeps: more find more, and take longer. "
         "Recall audits propose one.",
     ),
