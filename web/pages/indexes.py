@@ -10,6 +10,7 @@ from core.db.index_work import Action
 from core.db.indexes import Kind
 from core.errors import FaceSearchError, InvalidRequest
 from web.pages import forms
+from web.pages.recall import findings
 from web.pages.trouble import Trouble, trouble
 from web.pages.words import INDEX_WORK
 from web.security import actor
@@ -77,10 +78,12 @@ def _rendered(template: str, collection_id: UUID, problem: Trouble | None = None
         status = indexes.status(conn, collection_id)
         kind = status.kinds[0] if status.kinds else Kind.HNSW
         estimate = indexes.plan(conn, collection_id, status.next_action, kind, settings)
+        found = findings(conn, collection_id)
     return render_template(
         template,
         status=status,
         estimate=estimate,
+        findings=found,
         kind=kind,
         promote_faces=settings.promote_faces,
         dead_limit=maintenance.DEAD_SHARE,
