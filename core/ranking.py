@@ -115,10 +115,10 @@ def _by_index(conn: Connection, part: Part) -> Done:
     while True:
         found = rows.groups(conn, part.query, part.kind, candidates=asked)
         got = found[0].candidates if found else 0
+        if got < asked:  # the scan ended early, and nearer faces may lie where it did not go
+            return Done(part, found, got, "too_few_rows")
         if _whole(found, part.query):
             return Done(part, found, got)
-        if got < asked:
-            return Done(part, found, got, "too_few_rows")
         if asked >= MOST_CANDIDATES:
             return Done(part, found, got, "crowded")
         asked = min(MOST_CANDIDATES, MORE_CANDIDATES * asked)

@@ -1,24 +1,32 @@
-"""Every query of search.sql: the ranking by hand-made vectors, HNSW by comparison with exact."""
+"""Search by hand-made vectors: groups, margins, what is shown of a neighbour, bounds."""
 
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
-from psycopg import sql
 
-from core.db import faces, search
+from core import ranking
+from core.db import collections, faces, search
 from core.db.pool import Connection
-from core.db.search import Neighbour, Query
+from core.db.search import Detail, GroupBy, Kind, Query
 from core.errors import SearchTimeout
+from core.ranking import Ranked
+from core.routing import Mode, Router, exact
 
-MANY, DIMENSION = 2000, 128
+
+def find(
+    conn: Connection, collection_id: UUID, probe: Any, *more: Any, **options: Any
+) -> list[Ranked]:
+    standard = Query((collection_id,), (0.5,), [probe, *more], 10, GroupBy.PERSON)
+    query = replace(standard, **options)
+    with search.bounded(conn, timeout_s=20):
+        return list(ranking.rank(conn, query, [exact(query)]).ranked)
 
 
-def query(collection_id: UUID, embedding: Any, **options: Any) -> Query:
-    standard = Query(collection_id, embedding, threshold=0.5, limit=10, by_person=True)
-    return replace(standard, **options)
+def ids(found: list[Ranked]) -> list[UUID]:
+    return [each.detail.face_id for each in found]
 
 
 def by_angle(make: Any, degrees: float) -> Any:
@@ -32,12 +40,12 @@ def cosine(degrees: float) -> Any:
 
 def test_the_nearest_face_is_first_and_cosines_are_true(conn: Connection, make: Any) -> None:
     collection_id = make.collection()
-    ids = {degrees: make.face(collection_id, by_angle(make, degrees)) for degrees in (60, 0, 150)}
+    at = {degrees: make.face(collection_id, by_angle(make, degrees)) for degrees in (60, 0, 150)}
 
-    found = search.exact(conn, query(collection_id, make.unit(1)))
+    found = find(conn, collection_id, make.unit(1))
 
-    assert [neighbour.face_id for neighbour in found] == [ids[0], ids[60], ids[150]]
-    assert [neighbour.cosine for neighbour in found] == [cosine(0), cosine(60), cosine(150)]
+    assert ids(found) == [at[0], at[60], at[150]]
+    assert [each.detail.cosine for each in found] == [cosine(0), cosine(60), cosine(150)]
 
 
 def test_a_neighbour_says_where_it_is_to_be_seen(conn: Connection, make: Any) -> None:
@@ -47,15 +55,18 @@ def test_a_neighbour_says_where_it_is_to_be_seen(conn: Connection, make: Any) ->
     face = faces.get(conn, face_id)
     assert face is not None
 
-    (found,) = search.exact(conn, query(collection_id, make.unit(1)))
+    (found,) = find(conn, collection_id, make.unit(1))
 
-    assert found == Neighbour(
+    assert found.margin is None
+    assert found.detail == Detail(
+        key=ada,
         face_id=face_id,
+        collection_id=collection_id,
         image_id=face.image_id,
         person_id=ada,
         person_name="Ada",
-        cosine=found.cosine,
-        margin=None,
+        cluster_id=None,
+        cosine=found.detail.cosine,
         supporting=1,
         box=[10, 20, 110.5, 140.25],
         quality=0.5,
@@ -65,19 +76,8 @@ def test_a_neighbour_says_where_it_is_to_be_seen(conn: Connection, make: Any) ->
     )
 
 
-def test_other_collections_are_never_looked_into(conn: Connection, make: Any) -> None:
-    here, elsewhere = make.collection(), make.collection()
-    far = make.face(here, by_angle(make, 100))
-    make.face(elsewhere, make.unit(1))
-    make.face(make.collection(dimension=8), make.unit(1, dimension=8))
-
-    found = search.exact(conn, query(here, make.unit(1)))
-
-    assert [neighbour.face_id for neighbour in found] == [far]
-
-
 def test_an_empty_collection_answers_nothing(conn: Connection, make: Any) -> None:
-    assert search.exact(conn, query(make.collection(), make.unit(1))) == []
+    assert find(conn, make.collection(), make.unit(1)) == []
 
 
 def test_a_person_is_one_row_with_the_best_face_and_the_number_that_support_it(
@@ -88,28 +88,46 @@ def test_a_person_is_one_row_with_the_best_face_and_the_number_that_support_it(
     make.person(collection_id, "Ada", hers)
     unnamed = make.face(collection_id, by_angle(make, 30))
 
-    first, second = search.exact(conn, query(collection_id, make.unit(1)))
+    first, second = (each.detail for each in find(conn, collection_id, make.unit(1)))
 
     assert (first.face_id, first.person_name, first.supporting) == (hers[1], "Ada", 2)
     assert (second.face_id, second.person_name, second.supporting) == (unnamed, None, 1)
 
 
-def test_unnamed_faces_are_groups_of_their_own(conn: Connection, make: Any) -> None:
+def test_unnamed_faces_of_one_cluster_are_one_row_and_others_are_alone(
+    conn: Connection, make: Any
+) -> None:
     collection_id = make.collection()
-    make.faces(collection_id, [make.unit(1)] * 3)
+    alike = make.faces(collection_id, [by_angle(make, degrees) for degrees in (20, 10)])
+    alone = make.faces(collection_id, [by_angle(make, degrees) for degrees in (30, 40)])
+    cluster = uuid4()
+    conn.execute("UPDATE faces SET cluster_id = %s WHERE id = ANY(%s)", [cluster, alike])
 
-    assert len(search.exact(conn, query(collection_id, make.unit(1)))) == 3
+    found = find(conn, collection_id, make.unit(1))
+
+    assert [each.detail.key for each in found] == [cluster, *alone]
+    assert (found[0].detail.face_id, found[0].detail.supporting) == (alike[1], 2)
 
 
-def test_grouped_by_face_every_face_is_a_row(conn: Connection, make: Any) -> None:
+def test_grouped_by_image_the_best_face_stands_for_the_photo(conn: Connection, make: Any) -> None:
     collection_id = make.collection()
-    hers = make.faces(collection_id, [by_angle(make, degrees) for degrees in (50, 10)])
-    make.person(collection_id, "Ada", hers)
+    party = make.faces(collection_id, [by_angle(make, degrees) for degrees in (50, 10, 80)])
+    portrait = make.face(collection_id, by_angle(make, 30))
 
-    found = search.exact(conn, query(collection_id, make.unit(1), by_person=False))
+    found = find(conn, collection_id, make.unit(1), group_by=GroupBy.IMAGE)
 
-    assert [neighbour.face_id for neighbour in found] == hers[::-1]
-    assert [neighbour.supporting for neighbour in found] == [1, 1]
+    assert ids(found) == [party[1], portrait]
+    assert [each.detail.supporting for each in found] == [2, 1]
+
+
+def test_of_several_probes_the_nearest_to_a_face_counts(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    left, middle, right = (make.face(collection_id, by_angle(make, a)) for a in (-60, 0, 50))
+
+    found = find(conn, collection_id, by_angle(make, -50), by_angle(make, 50))
+
+    assert ids(found) == [right, left, middle]
+    assert [each.detail.cosine for each in found] == [cosine(0), cosine(10), cosine(50)]
 
 
 def test_the_margin_is_the_lead_over_the_next_other_person(conn: Connection, make: Any) -> None:
@@ -120,158 +138,81 @@ def test_the_margin_is_the_lead_over_the_next_other_person(conn: Connection, mak
     make.person(collection_id, "Ada", hers)
     make.person(collection_id, "Bob", [his])
 
-    ada, unnamed, bob = search.exact(conn, query(collection_id, make.unit(1)))
+    ada, unnamed, bob = find(conn, collection_id, make.unit(1))
 
-    assert ada.margin == pytest.approx(ada.cosine - bob.cosine)
-    assert unnamed.margin == pytest.approx(unnamed.cosine - bob.cosine)
+    assert ada.margin == pytest.approx(ada.detail.cosine - bob.detail.cosine)
+    assert unnamed.margin == pytest.approx(unnamed.detail.cosine - bob.detail.cosine)
     assert bob.margin is None
 
 
 def test_the_margin_counts_people_beyond_the_limit(conn: Connection, make: Any) -> None:
     collection_id = make.collection()
     ada = make.face(collection_id, by_angle(make, 10))
-    bob = make.face(collection_id, by_angle(make, 60))
     make.person(collection_id, "Ada", [ada])
-    make.person(collection_id, "Bob", [bob])
+    make.person(collection_id, "Bob", [make.face(collection_id, by_angle(make, 60))])
 
-    (only,) = search.exact(conn, query(collection_id, make.unit(1), limit=1))
+    (only,) = find(conn, collection_id, make.unit(1), limit=1)
 
-    assert only.face_id == ada
+    assert only.detail.face_id == ada
     assert only.margin == pytest.approx(np.cos(np.radians(10)) - 0.5, abs=2e-3)
-
-
-def test_the_limit_counts_groups(conn: Connection, make: Any) -> None:
-    collection_id = make.collection()
-    for degrees in (10, 20, 30):
-        both = make.faces(collection_id, [by_angle(make, degrees), by_angle(make, degrees + 1)])
-        make.person(collection_id, f"{degrees}", both)
-
-    found = search.exact(conn, query(collection_id, make.unit(1), limit=2))
-
-    assert [neighbour.person_name for neighbour in found] == ["10", "20"]
-
-
-def test_a_face_that_is_searched_with_is_not_its_own_answer(conn: Connection, make: Any) -> None:
-    collection_id = make.collection()
-    itself, other = make.faces(collection_id, [make.unit(1), make.unit(1, 1)])
-
-    found = search.exact(conn, query(collection_id, make.unit(1), without_face=itself))
-
-    assert [neighbour.face_id for neighbour in found] == [other]
-
-
-def test_a_person_who_is_searched_with_is_left_out_and_unnamed_faces_are_not(
-    conn: Connection, make: Any
-) -> None:
-    collection_id = make.collection()
-    hers, his, unnamed = make.faces(collection_id, [make.unit(1)] * 3)
-    ada = make.person(collection_id, "Ada", [hers])
-    make.person(collection_id, "Bob", [his])
-
-    found = search.exact(conn, query(collection_id, make.unit(1), without_person=ada))
-
-    assert {neighbour.face_id for neighbour in found} == {his, unnamed}
 
 
 def test_ties_are_broken_the_same_way_every_time(conn: Connection, make: Any) -> None:
     collection_id = make.collection()
-    ids = make.faces(collection_id, [make.unit(1)] * 5)
-    make.person(collection_id, "Ada", ids[3:])
+    made = make.faces(collection_id, [make.unit(1)] * 5)
+    make.person(collection_id, "Ada", made[3:])
 
-    runs = [
-        [n.face_id for n in search.exact(conn, query(collection_id, make.unit(1), limit=3))]
-        for _ in range(3)
-    ]
+    runs = [ids(find(conn, collection_id, make.unit(1), limit=3)) for _ in range(3)]
 
     assert runs[0] == runs[1] == runs[2]
     assert len(set(runs[0])) == 3
 
 
-def as_stored(vectors: np.ndarray) -> Any:
-    """Rounded to half precision; a cosine does not depend on the length that this changes."""
-    rounded = vectors.astype(np.float16).astype(np.float64)
-    return rounded / np.linalg.norm(rounded, axis=-1, keepdims=True)
-
-
-def brute_force(
-    stored: list[tuple[UUID, UUID | None, np.ndarray]], asked: Query
-) -> list[tuple[UUID | None, float, float | None, int]]:
-    """Person, cosine, margin and supporting faces of each group, by comparing everything."""
-    scored = [(face, person, float(vector @ asked.embedding)) for face, person, vector in stored]
-    groups: dict[UUID, list[float]] = {}
-    owners: dict[UUID, UUID | None] = {}
-    people: dict[UUID, float] = {}
-    for face, person, value in scored:
-        key = person if person and asked.by_person else face
-        groups.setdefault(key, []).append(value)
-        owners[key] = person
-        if person:
-            people[person] = max(value, people.get(person, -1))
-    ranked = sorted(groups, key=lambda key: (-max(groups[key]), key))[: asked.limit]
-    answer = []
-    for key in ranked:
-        best, own = max(groups[key]), owners[key]
-        behind = [value for person, value in people.items() if person != own and value <= best]
-        margin = best - max(behind) if behind else None
-        answer.append((own, best, margin, sum(v >= asked.threshold for v in groups[key])))
-    return answer
-
-
-@pytest.mark.parametrize("by_person", [True, False])
-@pytest.mark.parametrize("limit", [1, 2, 7, 500])
-def test_exact_search_is_what_comparing_everything_gives(
-    conn: Connection, make: Any, limit: int, by_person: bool
+@pytest.mark.parametrize("group_by", [GroupBy.PERSON, GroupBy.FACE])
+@pytest.mark.parametrize("limit", [1, 5])
+def test_many_faces_of_one_person_do_not_hide_the_others(
+    conn: Connection, make: Any, limit: int, group_by: GroupBy
 ) -> None:
-    collection_id = make.collection(dimension=16)
-    random = np.random.default_rng(limit).normal(size=(300, 16)).astype(np.float32)
-    random[:, 0] += 1
-    vectors = random / np.linalg.norm(random, axis=1, keepdims=True)
-    ids = make.faces(collection_id, list(vectors))
-    owner: dict[UUID, UUID] = {}
-    for number in range(25):
-        hers = ids[number * 8 : number * 8 + 1 + number % 8]
-        owner |= dict.fromkeys(hers, make.person(collection_id, f"{number}", hers))
-    rows = zip(ids, as_stored(vectors), strict=True)
-    stored = [(face, owner.get(face), vector) for face, vector in rows]
-    embedding = make.unit(1, 0.3, -0.2, dimension=16)
-    asked = query(collection_id, embedding, limit=limit, by_person=by_person)
-
-    found = search.exact(conn, asked)
-
-    true = brute_force(stored, replace(asked, embedding=as_stored(embedding)))
-    assert [(n.person_id, n.supporting) for n in found] == [(row[0], row[3]) for row in true]
-    assert [n.cosine for n in found] == pytest.approx([row[1] for row in true], abs=1e-5)
-    assert [n.margin for n in found] == [
-        None if row[2] is None else pytest.approx(row[2], abs=1e-5) for row in true
-    ]
-
-
-def test_margins_are_worked_out_once_and_not_for_each_row(conn: Connection, make: Any) -> None:
     collection_id = make.collection()
-    make.person(collection_id, "Ada", make.faces(collection_id, [make.unit(1)] * 3))
-    ranked = sql.SQL(search.SQL["ranked"]).format(scored=sql.SQL(search.SQL["scored_exact"]))
-    asked = search._params(query(collection_id, make.unit(1)))
+    crowd = make.faces(collection_id, [by_angle(make, a) for a in np.linspace(0, 30, 500)])
+    ada = make.person(collection_id, "Ada", crowd)
+    others = make.faces(collection_id, [by_angle(make, degrees) for degrees in range(40, 50)])
+    make.person(collection_id, "Bob", others[:1])
 
-    plan = "\n".join(row[0] for row in conn.execute(sql.SQL("EXPLAIN ") + ranked, asked))
+    found = find(conn, collection_id, make.unit(1), limit=limit, group_by=group_by)
 
-    assert "CTE people_best" in plan
+    assert (found[0].detail.person_id, found[0].margin) == (ada, cosine_gap(0, 40))
+    if group_by is GroupBy.PERSON:
+        assert found[0].detail.supporting == 500
+        assert ids(found)[1:] == others[: limit - 1]
+
+
+def cosine_gap(near: float, far: float) -> Any:
+    return pytest.approx(np.cos(np.radians(near)) - np.cos(np.radians(far)), abs=2e-3)
+
+
+def test_a_collection_without_index_is_exact_whatever_is_asked(conn: Connection, make: Any) -> None:
+    home = collections.get(conn, make.collection())
+    assert home is not None
+    query = Query((home.id,), (0.5,), [make.unit(1)], 10, GroupBy.FACE)
+
+    (part,) = Router().plan(conn, [home], query, Mode.APPROXIMATE, ef_search=100)
+
+    assert part.kind is Kind.EXACT
 
 
 def test_a_search_that_takes_too_long_is_ended(conn: Connection) -> None:
-    with (
-        pytest.raises(SearchTimeout, match=r"0\.05 s"),
-        search.bounded(conn, timeout_s=0.05, ef_search=100),
-    ):
+    with pytest.raises(SearchTimeout, match=r"0\.05 s"), search.bounded(conn, timeout_s=0.05):
         conn.execute("SELECT pg_sleep(5)")
 
 
 def test_the_bounds_of_a_search_end_with_it(conn: Connection) -> None:
-    with search.bounded(conn, timeout_s=1.5, ef_search=77):
-        inside = conn.execute("SELECT current_setting('hnsw.ef_search')").fetchone()
+    shown = "SELECT current_setting('enable_sort'), current_setting('hnsw.ef_search')"
+    with search.bounded(conn, timeout_s=1.5):
+        with search.index_scan(conn, ef_search=77, max_scan=1000):
+            inside = conn.execute(shown).fetchone()
+        behind = conn.execute("SHOW enable_sort").fetchone()
     conn.rollback()
 
-    assert inside == ("77",)
+    assert (inside, behind) == (("off", "77"), ("on",))
     assert conn.execute("SHOW statement_timeout").fetchone() == ("0",)
-
-
-# --- HNSW -----------------------------------------------------------------------------------
