@@ -100,7 +100,7 @@ Measured: TypeAlias = dict[str, tuple[int, list[Probe]]]
 def measure(pipeline: Analyser, folder: Path, degraded: int) -> Measured:
     """Search with all photos as they are, and with about *degraded* of them in each other way."""
     people = photos_of(folder)
-    enrolled = list(analyse(pipeline, (_read(photos[0]) for photos in people)))
+    enrolled = list(analyse(pipeline, (read(photos[0]) for photos in people)))
     rows = [row for row, face in enumerate(enrolled) if face is not None]
     gallery = np.stack([face.embedding for face in enrolled if face is not None])
     later = [(mate, path) for mate, row in enumerate(rows) for path in people[row][1:]]
@@ -108,7 +108,7 @@ def measure(pipeline: Analyser, folder: Path, degraded: int) -> Measured:
     result = {}
     for way, degrade in {AS_IT_IS: lambda pixels: pixels, **WAYS}.items():
         chosen = later if way == AS_IT_IS else some
-        pictures = (degrade(_read(path)) for _, path in chosen)
+        pictures = (degrade(read(path)) for _, path in chosen)
         faces = analyse(pipeline, pictures)
         result[way] = len(chosen), search(gallery, [mate for mate, _ in chosen], way, faces)
         click.echo(f"  {way}: {len(result[way][1])} of {len(chosen)} found", err=True)
@@ -191,7 +191,8 @@ def _distance(face: AnalysedFace, x: float, y: float) -> float:
     return hypot((left + right) / 2 - x, (top + bottom) / 2 - y)
 
 
-def _read(path: Path) -> Pixels:
+def read(path: Path) -> Pixels:
+    """Read one picture, upright."""
     with Image.open(path) as image:
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 

@@ -197,7 +197,7 @@ def _found(
         home.id: threshold for home, threshold in zip(homes, policy.thresholds, strict=True)
     }
     matches = []
-    for place, each in enumerate(ranked.ranked, start=1):
+    for place, each in enumerate(ranked.ranked, start=len(options.shown) + 1):
         threshold = threshold_of[each.detail.collection_id]
         decision = Decision.MATCH if each.detail.cosine >= threshold else Decision.NO_MATCH
         matches.append(Match(place, decision, threshold, each.margin, each.detail))

@@ -5,31 +5,51 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import numpy as np
-
-from core.db import collections as collection_rows
-from core.db import faces as face_rows
-from core.db import people as people_rows
+from core import subjects
 from core.db.collections import Collection
-from core.db.pool import Connection
 from core.doorbell import Doorbell
-from core.errors import BadEmbedding, FaceNotFound, InvalidRequest, PersonNotFound
+from core.errors import InvalidRequest
 from core.exchange import QueryFace, QueryPhoto
-from core.faces import unit_embedding
 from core.finding import Found, Options, find, space_of
 from core.images import PhotoLimits, inspect
+from core.probes import Fuse
 from core.services import Services
 from core.spaces import require_same
+from core.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundFace:
-    """What became of one face of a query photo; *found* is None when it was not searched."""
+    """What became of one face of a query photo.
+
+    Attributes:
+        found: None when it was not searched, or only *fused* with others.
+    """
 
     index: int
     query: QueryFace
     found: Found | None
     reasons: tuple[str, ...]
+    fused: bool = False
+
+    @property
+    def searched(self) -> bool:
+        """It was, alone or with others."""
+        return self.found is not None or self.fused
+
+    @property
+    def subject(self) -> Subject:
+        """Who it was searched as; only of faces that have an embedding."""
+        assert self.query.embedding is not None, "a face without one is not searched"
+        return Subject(self.query.embedding[None])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """The answer for several faces of one person."""
+
+    subject: Subject
+    found: Found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,11 +57,13 @@ class FoundPhoto:
     """The answer for a query photo, a row per face in it.
 
     Attributes:
+        fused: The one answer, where the faces were searched for as one person.
         seconds: What the time went into: ``queue``, the worker's stages, ``search``.
     """
 
     photo: QueryPhoto
     faces: tuple[FoundFace, ...]
+    fused: Fused | None
     seconds: Mapping[str, float]
 
 
@@ -55,14 +77,19 @@ def by_photo(
     faces: Sequence[int] | None = None,
     largest: bool = False,
     preview: bool = False,
+    fuse: Fuse | None = None,
+    also: Sequence[Subject] = (),
 ) -> FoundPhoto:
     """Search with every face of a photo, with those whose index is in *faces*, or the largest.
+
+    Args:
+        fuse: The faces are one person's, as are those of *also*: search for them together.
 
     Raises:
         BadImage: The photo cannot be used.
         InvalidRequest: It has no face of an index that is in *faces*.
         WorkerUnavailable, BrokerUnavailable: Nobody analysed it in time.
-        SpaceMismatch, SearchTimeout: See `core.finding.find`.
+        SpaceMismatch, CalibrationNeeded, SearchTimeout: See `core.finding.find`.
     """
     space_id = space_of(homes)
     inspect(photo, PhotoLimits.of(services.settings))
@@ -77,16 +104,17 @@ def by_photo(
     answered = time.monotonic()
     require_same(space_id, analysed.space_id)
     wanted = _wanted(analysed.faces, faces, largest=largest)
-    found = [
-        _search_face(services, homes, index, query, options=options, wanted=wanted)
+    found = tuple(
+        _search_face(services, homes, index, query, options if fuse is None else None, wanted)
         for index, query in enumerate(analysed.faces)
-    ]
+    )
+    together = _search_fused(services, homes, found, options, fuse, also) if fuse else None
     seconds = {
         "queue": max(0.0, answered - began - sum(analysed.seconds.values())),
         **analysed.seconds,
         "search": time.monotonic() - answered,
     }
-    return FoundPhoto(analysed, tuple(found), seconds)
+    return FoundPhoto(analysed, found, together, seconds)
 
 
 def _wanted(
@@ -106,16 +134,33 @@ def _search_face(
     homes: Sequence[Collection],
     index: int,
     query: QueryFace,
-    *,
-    options: Options,
+    options: Options | None,
     wanted: Container[int],
 ) -> FoundFace:
+    """Search with one face; without *options* it waits for the others."""
     if query.embedding is None:
         return FoundFace(index, query, None, query.reasons)
     if index not in wanted:
         return FoundFace(index, query, None, (*query.reasons, "not_selected"))
+    if options is None:
+        return FoundFace(index, query, None, query.reasons, fused=True)
     found = find(services, homes, [query.embedding], options)
     return FoundFace(index, query, found, query.reasons)
+
+
+def _search_fused(
+    services: Services,
+    homes: Sequence[Collection],
+    faces: Sequence[FoundFace],
+    options: Options,
+    fuse: Fuse,
+    also: Sequence[Subject],
+) -> Fused | None:
+    parts = [*(face.subject for face in faces if face.fused), *also]
+    if not parts:
+        return None
+    subject = subjects.of_several(parts, fuse)
+    return Fused(subject, subjects.find(services, homes, subject, options))
 
 
 def by_face(
@@ -124,16 +169,12 @@ def by_face(
     """Search with a stored face, which is not itself among the answers.
 
     Raises:
-        FaceNotFound: There is none with this id.
-        SpaceMismatch: It is in a collection of another space.
+        FaceNotFound, SpaceMismatch: See `core.subjects.of_face`.
+        CalibrationNeeded, SearchTimeout: See `core.finding.find`.
     """
     with services.pool.connection() as conn:
-        face = face_rows.get(conn, face_id)
-        embedding = face_rows.embedding(conn, face_id)
-        if face is None or embedding is None:
-            raise FaceNotFound(face_id)
-        require_home(conn, homes, face.collection_id)
-    return find(services, homes, [embedding], options, without_faces=[face_id])
+        subject = subjects.of_face(conn, homes, face_id)
+    return subjects.find(services, homes, subject, options)
 
 
 def by_person(
@@ -142,19 +183,12 @@ def by_person(
     """Search with the mean of a person's faces; their own faces are not among the answers.
 
     Raises:
-        PersonNotFound: There is none with this id.
-        InvalidRequest: The person has no face to search with.
-        SpaceMismatch: They are in a collection of another space.
+        PersonNotFound, InvalidRequest, SpaceMismatch: See `core.subjects.of_person`.
+        CalibrationNeeded, SearchTimeout: See `core.finding.find`.
     """
     with services.pool.connection() as conn:
-        person = people_rows.get(conn, person_id)
-        if person is None:
-            raise PersonNotFound(person_id)
-        require_home(conn, homes, person.collection_id)
-        centroid = people_rows.centroid(conn, person)
-    if centroid is None:
-        raise InvalidRequest(f"{person.name} has no face to search with.")
-    return find(services, homes, [centroid], options, without_people=[person_id])
+        subject = subjects.of_person(conn, homes, person_id)
+    return subjects.find(services, homes, subject, options)
 
 
 def by_vector(
@@ -167,25 +201,7 @@ def by_vector(
     """Search with numbers from outside, which must name the space they are of.
 
     Raises:
-        SpaceMismatch: They are of another space than the collections.
-        BadEmbedding: Wrong length, not finite, or of length zero.
+        SpaceMismatch, BadEmbedding: See `core.subjects.of_vector`.
+        CalibrationNeeded, SearchTimeout: See `core.finding.find`.
     """
-    require_same(space_of(homes), space_id)
-    raw = np.asarray(vector, dtype=np.float64)
-    if not np.isfinite(raw).all():
-        raise BadEmbedding("A vector may hold finite numbers only.")
-    embedding, _ = unit_embedding(raw, homes[0].dimension)
-    return find(services, homes, [embedding], options)
-
-
-def require_home(conn: Connection, homes: Sequence[Collection], home_id: UUID) -> None:
-    """Refuse what is at home in a collection of another space than those that are searched.
-
-    Raises:
-        SpaceMismatch: It is.
-    """
-    if any(home.id == home_id for home in homes):
-        return
-    home = collection_rows.get(conn, home_id)
-    assert home is not None, "a foreign key keeps the collection while its faces exist"
-    require_same(space_of(homes), home.space_id)
+    return subjects.find(services, homes, subjects.of_vector(homes, vector, space_id), options)

@@ -39,7 +39,7 @@ from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 from core.stages import Stage, Timings
 
-pytest_plugins = ["tests.worker_processes", "tests.queues", "tests.galleries"]
+pytest_plugins = ["tests.worker_processes", "tests.queues", "tests.galleries", "tests.crowds"]
 
 TEMPLATE = "template_facesearch"
 MODELS = Path(__file__).parents[1] / "models"

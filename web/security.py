@@ -1,5 +1,6 @@
 """Who may in: an API key or a session, for everything except what is listed here."""
 
+import hashlib
 import re
 import secrets
 from http import HTTPStatus
@@ -50,6 +51,12 @@ def init_app(app: Flask) -> None:
 def actor() -> str:
     """Return who makes this request, for the history."""
     return str(g.actor)
+
+
+def requester() -> bytes:
+    """Return a digest that stands for whoever asks, by their key or session."""
+    given = request.headers.get("Authorization") or request.cookies.get(COOKIE, "")
+    return hashlib.sha256(given.encode()).digest()
 
 
 def is_authenticated() -> bool:

@@ -64,7 +64,10 @@ def test_a_match_says_all_that_is_known_of_it(client, crowd: str, picture) -> No
     assert result["threshold"] == pytest.approx(0.8)
     assert result["threshold_source"] == "set by hand"
     assert result["searched_faces"] == 4
-    assert result["index"] == {"kind": "exact", "exact": True, "ef_search": None}
+    assert result["index"] == {
+        "kind": "exact", "exact": True, "ef_search": None, "candidates": 4, "fallback": None,
+    }  # fmt: skip
+    assert (result["more"], result["next_cursor"]) == (False, None)
 
 
 def test_the_time_is_accounted_for(client, crowd: str, picture) -> None:
@@ -173,7 +176,14 @@ def test_a_search_stores_nothing(services: Services, client, crowd: str, picture
         {"threshold": "nan"},
         {"threshold": "inf"},
         {"threshold": "2"},
-        {"group_by": "image"},
+        {"group_by": "cluster"},
+        {"filter": "{"},
+        {"filter": '{"tags": []}'},
+        {"policy": '{"one_in": 0}'},
+        {"mode": "fast"},
+        {"explain": "perhaps"},
+        {"fuse": "sum"},
+        {"collections": "x"},
         {"only_matches": "perhaps"},
         {"faces": "first"},
         {"faces": ""},

@@ -1,256 +1,61 @@
-"""Searches over the wire."""
+"""Whole answers of searches over the wire."""
 
-import re
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Self
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field
 
-from core.db.search import Detail, GroupBy
-from core.finding import MOST_MATCHES, Decision, Found, Match, Options
-from core.search import FoundFace
-from web.api.models.common import (
-    Answer,
-    Body,
-    Box,
-    PersonName,
-    Quality,
-    Query,
-    RelativeBox,
-    Text,
-    Threshold,
-    landmarks,
-)
+from core.db.together import Standing
+from core.finding import Found
+from core.together import FoundImage, FoundTogether
+from web.api.models.common import Answer, Box
+from web.api.models.explaining import Explanation
 from web.api.models.faces import crop_url
-from web.api.models.images import FileField, thumbnail_url
-from web.api.reading import Photo
+from web.api.models.images import thumbnail_url
+from web.api.models.matches import IndexUse, MatchAnswer, QueryEcho
 
-MOST_NUMBERS = 4000
-MOST_INDEXES = 500
-
-LARGEST = "largest"
-INDEX = re.compile(r"[0-9]{1,5}")
-
-
-def _face_choice(given: object) -> object:
-    """Read ``all``, ``largest`` or ``0,2``."""
-    if not isinstance(given, str) or given in ("all", LARGEST):
-        return given
-    parts = [part.strip() for part in given.split(",")]
-    if len(parts) > MOST_INDEXES or not all(INDEX.fullmatch(part) for part in parts):
-        raise ValueError("must be all, largest or indexes of faces, such as 0,2")
-    return tuple(int(part) for part in parts)
-
-
-FaceChoice = Annotated[
-    Literal["all", "largest"] | tuple[int, ...],
-    BeforeValidator(_face_choice),
-    WithJsonSchema({"type": "string", "examples": ["all", "largest", "0,2"]}),
-]
-
-
-class SearchOptions(Query):
-    """How to search with a photo."""
-
-    limit: int = Field(20, ge=1, le=MOST_MATCHES, description="Most matches per face.")
-    threshold: Threshold | None = Field(None, description="Left out: the collection's.")
-    group_by: GroupBy = Field(
-        GroupBy.PERSON, description="One match per person (unnamed faces alone), or per face."
-    )
-    only_matches: bool = Field(False, description="Leave out what is below the threshold.")
-    faces: FaceChoice = Field(
-        "all", description="Which faces of the photo: `all`, `largest`, or indexes like `0,2`."
-    )
-
-    @property
-    def options(self) -> Options:
-        """The same for core."""
-        return Options(self.limit, self.threshold, self.group_by, self.only_matches)
-
-    @property
-    def indexes(self) -> tuple[int, ...] | None:
-        """The faces that were named by index."""
-        return None if isinstance(self.faces, str) else self.faces
-
-
-class SearchForm(SearchOptions):
-    """A photo to search with; every face in it is searched."""
-
-    photo: list[FileField] = Field(min_length=1, max_length=1, description="One picture.")
-
-    @property
-    def picture(self) -> Photo:
-        """The one photo."""
-        return self.photo[0]
-
-
-class Subject(Body):
-    """What to search with: exactly one of a stored face, a person, and a vector."""
-
-    face_id: UUID | None = Field(None, description="It is not itself among the matches.")
-    person_id: UUID | None = Field(
-        None, description="The mean of their faces, which are not among the matches."
-    )
-    vector: list[Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]] | None = Field(
-        None, max_length=MOST_NUMBERS, description="Of any length but 0; it is scaled to 1."
-    )
-    space_id: Text | None = Field(None, description="Of the vector; must be the collection's.")
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        given = [self.face_id, self.person_id, self.vector]
-        if sum(each is not None for each in given) != 1:
-            raise ValueError("give exactly one of face_id, person_id and vector")
-        if (self.vector is None) != (self.space_id is None):
-            raise ValueError("vector and space_id belong together")
-        return self
-
-
-class NoQuery(Query):
-    """No parameters: in a JSON search the options are members."""
-
-
-class StoredSearch(Body):
-    """A search without a photo."""
-
-    query: Subject
-    limit: int = Field(20, ge=1, le=MOST_MATCHES, description="Most matches.")
-    threshold: Threshold | None = Field(None, description="Left out: the collection's.")
-    group_by: GroupBy = GroupBy.PERSON
-    only_matches: bool = False
-
-    @property
-    def options(self) -> Options:
-        """The same for core."""
-        return Options(self.limit, self.threshold, self.group_by, self.only_matches)
-
-
-class QueryImage(Answer):
-    """The photo that was searched with; it is not kept."""
-
-    width: int = Field(description="Of the upright image, in pixels.")
-    height: int
-    format: str
-
-
-class QueryFace(Answer):
-    """A face of that photo, and what became of it."""
-
-    index: int = Field(description="Best detector score first.")
-    box: Box
-    box_rel: RelativeBox
-    landmarks: list[tuple[float, float]]
-    score: float
-    quality: Quality | None
-    norm: float | None
-    searched: bool
-    reasons: list[str] = Field(description="Why it was not searched; no quality gate judges it.")
-
-    @classmethod
-    def of(cls, found: FoundFace, width: int, height: int) -> Self:
-        """Show a face of an image of this size."""
-        face, quality = found.query.face, found.query.quality
-        return cls(
-            index=found.index,
-            box=Box.of(face.box),
-            box_rel=RelativeBox.of(face.box, width, height),
-            landmarks=landmarks(face.landmarks.tolist()),
-            score=round(face.score, 4),
-            quality=None
-            if quality is None
-            else Quality.of(
-                overall=quality.overall,
-                sharpness=quality.sharpness,
-                brightness=quality.brightness,
-                size=quality.size,
-                yaw=quality.yaw,
-                pitch=quality.pitch,
-                roll=quality.roll,
-            ),
-            norm=None if found.query.norm is None else round(found.query.norm, 4),
-            searched=found.found is not None,
-            reasons=list(found.reasons),
-        )
-
-
-class QueryEcho(Answer):
-    """What was searched with."""
-
-    kind: Literal["photo", "face", "person", "vector"]
-    image: QueryImage | None = None
-    faces: list[QueryFace] = Field([], description="Every face of the photo, searched or not.")
-    face_id: UUID | None = None
-    person_id: UUID | None = None
-
-
-class IndexUse(Answer):
-    """How the matches were found."""
-
-    kind: str = Field(description="`exact` or `hnsw`.")
-    exact: bool = Field(description="No match can be missing.")
-    ef_search: int | None
-
-
-class MatchAnswer(Answer):
-    """A face of the collection, the best of its person."""
-
-    rank: int
-    person: PersonName | None
-    face_id: UUID
-    image_id: UUID
-    cosine: float = Field(description="-1 to 1; larger is closer. Not a probability.")
-    margin: float | None = Field(
-        description="How far the best face of the next other named person is behind."
-    )
-    decision: Decision = Field(description="Whether the cosine reaches the threshold.")
-    supporting_faces: int = Field(description="Of this person, at or above the threshold.")
-    quality: float
-    box: Box
-    crop_url: str
-    thumbnail_url: str
-
-    @classmethod
-    def of(cls, match: Match) -> Self:
-        """Show a match."""
-        near = match.neighbour
-        return cls(
-            rank=match.rank,
-            person=_person(near),
-            face_id=near.face_id,
-            image_id=near.image_id,
-            cosine=near.cosine,
-            margin=match.margin,
-            decision=match.decision,
-            supporting_faces=near.supporting,
-            quality=round(near.quality, 3),
-            box=Box.of(near.box),
-            crop_url=crop_url(near.face_id),
-            thumbnail_url=thumbnail_url(near.image_id),
-        )
+NEXT = "Ask with it, as `cursor`, for the next page, within 15 minutes; null at the end."
+MORE = (
+    "There are further ones. With `next_cursor` null they cannot be paged to: too many pages came "
+    "before, or the broker is away."
+)
 
 
 class FaceResult(Answer):
     """The matches of one query face."""
 
-    face_index: int | None = Field(description="Null when no photo was searched with.")
-    threshold: float
+    face_index: int | None = Field(
+        description="Null when no photo was searched with, and for several faces of one person."
+    )
+    threshold: float = Field(description="The largest, where several collections have theirs.")
     threshold_source: str
     searched_faces: int
     index: IndexUse
     matches: list[MatchAnswer]
+    more: bool = Field(description=MORE)
+    next_cursor: str | None = Field(description=NEXT)
+    explanation: Explanation | None = Field(None, description="Where it was asked for.")
 
     @classmethod
-    def of(cls, found: Found, face_index: int | None = None) -> Self:
+    def of(
+        cls,
+        found: Found,
+        face_index: int | None,
+        next_cursor: str | None,
+        explanation: Explanation | None,
+    ) -> Self:
         """Show what was found."""
         return cls(
             face_index=face_index,
             threshold=found.threshold,
             threshold_source=found.threshold_source,
             searched_faces=found.searched_faces,
-            index=IndexUse(
-                kind=found.index.kind, exact=found.index.exact, ef_search=found.index.ef_search
-            ),
+            index=IndexUse.of(found.index),
             matches=[MatchAnswer.of(match) for match in found.matches],
+            more=found.more,
+            next_cursor=next_cursor,
+            explanation=explanation,
         )
 
 
@@ -265,7 +70,87 @@ class SearchAnswer(Answer):
     processing_ms: int
 
 
-def _person(near: Detail) -> PersonName | None:
-    if near.person_id is None:
-        return None
-    return PersonName(id=near.person_id, name=near.person_name or "")
+class StandingFace(Answer):
+    """The face that stands for one of `all_of`."""
+
+    face_id: UUID
+    person_id: UUID | None
+    cosine: float
+    named: bool = Field(description="It has the name of the person who was asked for.")
+    box: Box
+    quality: float
+    crop_url: str
+
+    @classmethod
+    def of(cls, face: Standing) -> Self:
+        """Show a face."""
+        return cls(
+            face_id=face.face_id,
+            person_id=face.person_id,
+            cosine=face.cosine,
+            named=face.named,
+            box=Box.of(face.box),
+            quality=round(face.quality, 3),
+            crop_url=crop_url(face.face_id),
+        )
+
+
+class TogetherImage(Answer):
+    """A photo with everybody who was asked for."""
+
+    image_id: UUID
+    filename: str | None
+    width: int
+    height: int
+    cosine: float = Field(
+        description="The smallest of its faces, by which photos are in order; a face with the right "
+        "name counts as 1."
+    )
+    faces: list[StandingFace] = Field(description="One for each of `all_of`, in their order.")
+    thumbnail_url: str
+
+    @classmethod
+    def of(cls, image: FoundImage) -> Self:
+        """Show a photo."""
+        return cls(
+            image_id=image.image_id,
+            filename=image.filename,
+            width=image.width,
+            height=image.height,
+            cosine=image.cosine,
+            faces=[StandingFace.of(face) for face in image.faces],
+            thumbnail_url=thumbnail_url(image.image_id),
+        )
+
+
+class TogetherAnswer(Answer):
+    """Photos with several people together."""
+
+    threshold: float
+    threshold_source: str
+    images: list[TogetherImage] = Field(description="Surest first.")
+    exact: bool = Field(description="No photo can be missing.")
+    examined: int = Field(description="Photos of the first person that were looked into.")
+    cut_off: bool = Field(
+        description="The first person is in so many photos that not all were looked into; the next "
+        "page goes on with the others, so that order holds within a page only."
+    )
+    more: bool = Field(description=MORE)
+    next_cursor: str | None = Field(description=NEXT)
+    processing_ms: int
+
+    @classmethod
+    def of(cls, found: FoundTogether, next_cursor: str | None, processing_ms: int) -> Self:
+        """Show what was found."""
+        images: Sequence[FoundImage] = found.images
+        return cls(
+            threshold=found.threshold,
+            threshold_source=found.threshold_source,
+            images=[TogetherImage.of(image) for image in images],
+            exact=found.exact,
+            examined=found.examined,
+            cut_off=found.cut_off,
+            more=found.more,
+            next_cursor=next_cursor,
+            processing_ms=processing_ms,
+        )
