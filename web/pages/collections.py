@@ -67,7 +67,7 @@ def create() -> ResponseReturnValue:
 
 @blueprint.get("/<uuid:collection_id>")
 def show(collection_id: UUID) -> ResponseReturnValue:
-    """Show one collection, newest photos first."""
+    """Show one collection, newest photos first; ``tag`` in the address leaves those that have it."""
     return _show(collection_id)
 
 
@@ -154,16 +154,18 @@ def _index(problem: Trouble | None = None) -> str:
 
 def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
     after = forms.id_in(request.args, "after")
+    tag = forms.tag_in(request.args)
     with services().pool.connection() as conn:
         collection = collections.get(conn, collection_id)
-        images = gallery.images(conn, collection_id, limit=PER_PAGE + 1, after=after)
+        images = gallery.images(conn, collection_id, limit=PER_PAGE + 1, after=after, tag=tag)
         strip = people.page(conn, collection_id, limit=IN_STRIP)
     return render_template(
         "collections/show.html",
         collection=collection,
         images=images[:PER_PAGE],
         more=images[PER_PAGE - 1].id if len(images) > PER_PAGE else None,
-        first_page=after is None,
+        first_page=after is None and tag is None,
+        tag=tag,
         people=strip,
         limits=services().settings,
         pack=services().manifest.packs.get(collection.pack),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from flask import request
@@ -9,6 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from core.budget import LEAST_STRANGERS, MOST_STRANGERS
 from core.errors import InvalidRequest
+from core.facets import clean_tag, read_captured, split_tags
 from core.gates import Gate
 from core.intake import Upload
 from web.api.models.common import LONGEST_NAME
@@ -122,6 +124,38 @@ def gate_in(values: Mapping[str, str], key: str = "quality_gate") -> Gate | None
         raise _wrong(key, "Choose one of the quality gates.") from None
 
 
+def tag_in(values: Mapping[str, str], key: str = "tag") -> str | None:
+    """Return the tag that *values* may hold under *key*.
+
+    Raises:
+        InvalidRequest: No photo can have it.
+    """
+    text = values.get(key, "").strip()
+    return clean_tag(text) if text else None
+
+
+def captured_in(values: Mapping[str, str], key: str = "captured_at") -> datetime | None:
+    """Return when a photo was taken; None when nothing was filled in.
+
+    Raises:
+        InvalidRequest: It is no time, or none at which a photo was taken.
+    """
+    text = values.get(key, "").strip()
+    return read_captured(text) if text else None
+
+
+def external_id_in(values: Mapping[str, str], key: str = "external_id") -> str:
+    """Return an external id; empty when nothing was filled in.
+
+    Raises:
+        InvalidRequest: It is too long.
+    """
+    text = values.get(key, "").strip()
+    if len(text) > LONGEST_NAME or "\0" in text:
+        raise _wrong(key, f"An external id has up to {LONGEST_NAME} characters.")
+    return text
+
+
 def photo() -> bytes:
     """Return the one photo that was sent, from the file field or the camera's.
 
@@ -135,15 +169,18 @@ def photo() -> bytes:
 
 
 def uploads(most: int) -> list[Upload]:
-    """Return the photos that were sent.
+    """Return the photos that were sent, with the tags that all of them get.
 
     Raises:
-        InvalidRequest: None was chosen, or more than *most*.
+        InvalidRequest: None was chosen, or more than *most*; or a tag cannot be stored.
     """
     chosen = [file for file in _files("photos") if file.filename]
     if not 1 <= len(chosen) <= most:
         raise _wrong("photos", f"Choose 1 to {most} photos at a time.")
-    return [Upload(key=clean_key(file.filename or ""), data=file.read()) for file in chosen]
+    tags = split_tags(request.form.get("tags", ""))
+    return [
+        Upload(key=clean_key(file.filename or ""), data=file.read(), tags=tags) for file in chosen
+    ]
 
 
 def _files(*keys: str) -> list[FileStorage]:

@@ -1,5 +1,6 @@
 """The page of one photo: its faces outlined, named, searched with; deleting it or a face."""
 
+from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -7,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from core import collections, gallery, naming, people
 from core.errors import FaceSearchError
+from core.facets import split_tags
 from web.pages import forms, pictures
 from web.pages.trouble import Trouble, trouble
 from web.pages.words import in_words
@@ -14,6 +16,9 @@ from web.security import actor
 from web.services import services
 
 blueprint = Blueprint("images", __name__)
+
+FORM_TIME = "%Y-%m-%dT%H:%M:%S"
+"""How a browser wants a date and a time."""
 
 MOST_NAMES = 500
 """Offered while a name is typed; any other name can be typed too."""
@@ -23,6 +28,31 @@ MOST_NAMES = 500
 def show(image_id: UUID) -> ResponseReturnValue:
     """Show one photo; ``face`` in the address is the face to point at."""
     return _show(image_id)
+
+
+@blueprint.post("/images/<uuid:image_id>")
+def change(image_id: UUID) -> ResponseReturnValue:
+    """Change the tags, the time and the external id of a photo."""
+    try:
+        tags = split_tags(request.form.get("tags", ""))
+        taken = forms.captured_in(request.form)
+        external_id = forms.external_id_in(request.form)
+        with services().pool.connection() as conn:
+            before = gallery.image(conn, image_id).image
+            # As the form shows it, without fractions of a second: sent back unchanged, it stays.
+            same = form_time(taken) == form_time(before.captured_at)
+            gallery.change_image(
+                conn,
+                image_id,
+                tags=tags,
+                external_id=external_id,
+                captured_at=None if same else taken,
+                no_captured_at=taken is None,
+            )
+    except FaceSearchError as error:
+        problem = trouble(error)
+        return _show(image_id, problem), problem.status
+    return redirect(url_for("pages.images.show", image_id=image_id, note="image_changed"), 303)
 
 
 @blueprint.post("/images/<uuid:image_id>/delete")
@@ -101,6 +131,12 @@ def _show(image_id: UUID, problem: Trouble | None = None) -> str:
         reason=in_words(found.image.reason) if found.image.reason else None,
         problem=problem,
     )
+
+
+@blueprint.app_template_filter()
+def form_time(moment: datetime | None) -> str:
+    """Return a time as the field of a form holds it."""
+    return "" if moment is None else moment.strftime(FORM_TIME)
 
 
 def _back_to(image_id: UUID, face_id: UUID, note: str) -> ResponseReturnValue:

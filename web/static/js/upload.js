@@ -142,6 +142,7 @@ async function send(batch) {
     set(photo, "sending");
     body.append("photos", photo.file, photo.name);
   }
+  if (form.elements.tags.value.trim()) body.append("tags", form.elements.tags.value);
   const { status, answer } = await post(body, (share) => {
     for (const photo of batch) photo.loaded = share;
     draw();
@@ -154,7 +155,9 @@ async function send(batch) {
     return;
   }
   // One photo alone is refused with a problem; of several each has its own state.
-  const refused = batch.length === 1 && status >= 400 && status < 500 && !answer?.retryable;
+  // A tag that is refused can be mended, and the photos sent again.
+  const mendable = answer?.retryable || answer?.code === "invalid_request";
+  const refused = batch.length === 1 && status >= 400 && status < 500 && !mendable;
   for (const photo of batch) {
     photo.loaded = refused ? 1 : 0;
     set(photo, refused ? "rejected" : "failed", answer?.detail ?? (status ? `Status ${status}` : ""));
