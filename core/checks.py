@@ -297,7 +297,7 @@ def _shared_memory(conn: Connection, server: Server) -> Finding:
     if not suffices:
         return Finding(
             Level.WARNING,
-            f"Postgres cannot get {amount} of shared memory: building an index will fail.",
+            f"Postgres cannot get {amount} of shared memory: indexes are built on one core.",
             "Give its machine a larger /dev/shm (Docker: shm_size, 64 MB unasked), or set "
             "dynamic_shared_memory_type to mmap.",
         )

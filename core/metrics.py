@@ -71,8 +71,9 @@ def scrape(services: Services, accept: str) -> tuple[bytes, str]:
     registry = CollectorRegistry()
     registry.register(_counted)
     ProcessCollector(registry=registry)
+    registry.register(_Asked(list(_of_pool(services.pool))))
     with services.pool.connection() as conn:
-        registry.register(_Asked([*_of_database(conn), *_of_pool(services.pool)]))
+        registry.register(_Asked(list(_of_database(conn))))
     registry.register(_Asked(_of_workers(services)))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
@@ -123,7 +124,7 @@ def _of_indexes(conn: Connection, known: Sequence[UUID]) -> Iterator[Metric]:
         "facesearch_dead_ratio", "Share of rows that were deleted and are still in the index."
     )
     for table in index_rows.tables(conn, least_faces=2**62):
-        if table.collection_id in set(known) and table.layout == "own":
+        if table.collection_id in set(known) and table.heap_bytes is not None:
             rate = table.dead / max(1, table.faces + table.dead)
             dead.add_metric([str(table.collection_id)], rate)
     yield from (size, usable, dead)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import psutil
 import redis
 
+from core import memory
 from core.errors import SetupError
 from core.local.process import Command
 from core.settings import MIB
@@ -37,7 +37,7 @@ class Broker:
         """
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
-        memory = max(256, min(psutil.virtual_memory().total // 8 // MIB, 1024))
+        most = max(256, min(memory.usable() // 8 // MIB, 1024))
         options = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -45,7 +45,7 @@ class Broker:
             "save": "",
             "appendonly": "no",
             # Full means an error for the sender, never a message or a photo thrown away.
-            "maxmemory": f"{memory}mb",
+            "maxmemory": f"{most}mb",
             "maxmemory-policy": "noeviction",
             "dir": str(self.socket.parent),
         }

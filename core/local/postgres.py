@@ -5,6 +5,7 @@ port can be taken and nobody else on the machine can reach it.
 """
 
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -19,8 +20,10 @@ import psycopg
 from psycopg import sql
 
 from core.errors import SetupError
+from core.estimates import CACHE_SHARE
 from core.local.accounts import Account, database_account, make_reachable, make_readable
 from core.local.process import Command
+from core.memory import usable
 from core.settings import MIB
 
 logger = logging.getLogger(__name__)
@@ -110,25 +113,36 @@ def machine_settings(
     folder: Path,
     *,
     memory: int | None = None,
+    cores: int | None = None,
     free_disk: int | None = None,
     shared_memory: int | None = None,
 ) -> dict[str, str]:
     """Return the server settings for a machine that does other things too.
 
     Args:
-        memory: Bytes of the machine; None asks it.
+        memory: Bytes that may be used; None asks the machine, or the container.
+        cores: None asks the machine.
         free_disk: Bytes free where the cluster is; None asks.
         shared_memory: Bytes of /dev/shm, 0 where there is none; None asks.
     """
-    memory = psutil.virtual_memory().total if memory is None else memory
+    memory = usable() if memory is None else memory
+    cores = (os.cpu_count() or 1) if cores is None else cores
     free_disk = shutil.disk_usage(folder.parent).free if free_disk is None else free_disk
     shared_memory = _shared_memory() if shared_memory is None else shared_memory
-    maintenance = _clamp(memory // 16, 64 * MIB, 512 * MIB)
+    cache = memory * 6 // 10
     settings = {
-        "shared_buffers": _mib(_clamp(memory // 8, 128 * MIB, 2 * GIB)),
-        "effective_cache_size": _mib(memory * 6 // 10),
+        # Taken from the machine as it fills. Without huge pages every process that touches 16 GiB
+        # needs 32 MiB to address them: more is for servers that somebody tunes.
+        "shared_buffers": _mib(_clamp(memory // 4, 128 * MIB, 16 * GIB)),
+        "effective_cache_size": _mib(cache),
         "work_mem": _mib(64 * MIB if memory >= 12 * GIB else 32 * MIB),
-        "maintenance_work_mem": _mib(maintenance),
+        # For vacuums; whoever builds a search index takes what its graph needs.
+        "maintenance_work_mem": _mib(_clamp(memory // 16, 64 * MIB, 512 * MIB)),
+        "max_worker_processes": str(cores + 8),
+        "max_parallel_workers": str(max(2, cores)),
+        "max_parallel_maintenance_workers": str(max(1, cores // 2)),
+        # After a restart the pages that were in memory are read again, before somebody waits.
+        "shared_preload_libraries": "pg_prewarm",
         "max_wal_size": _mib(_clamp(free_disk // 8, 512 * MIB, 4 * GIB)),
         "checkpoint_timeout": "30min",
         "wal_compression": "on",  # the wheel is built without lz4
@@ -142,8 +156,8 @@ def machine_settings(
         "log_line_prefix": "%m [%p] ",
         "log_min_messages": "warning",
     }
-    if shared_memory < 2 * maintenance:
-        # A container's /dev/shm of 64 MiB is too small for a parallel index build.
+    if shared_memory < cache // CACHE_SHARE:
+        # Several processes cannot build the largest index in it: a container's has 64 MiB.
         settings["dynamic_shared_memory_type"] = "mmap"
     return settings
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from core.db import pool
 from core.db.collections import Collection
 from core.services import Services
 from web.cli import main
@@ -218,3 +219,34 @@ def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
 
     assert result.exit_code == 0
     assert result.output.startswith("Usage: ")
+
+
+def test_a_search_that_takes_too_long_is_one_line(
+    services: Services, run: Run, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(run("collections", "create", "team", "--json"))
+    run("ingest", samples / "obama.jpg", "--collection", "team")
+    with services.pool.connection() as conn:
+        conn.execute(
+            "CREATE OR REPLACE FUNCTION cosine_distance(halfvec, halfvec) RETURNS float8 "
+            "LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN 0; END'"
+        )
+    monkeypatch.setenv("FACESEARCH_SEARCH_TIMEOUT_S", "5")
+
+    result = run("search", samples / "obama2.jpg", "--collection", "team")
+
+    assert result.exit_code == 1
+    assert result.stderr == "facesearch: The search took longer than 5 s.\n"
+
+
+def test_a_database_that_is_too_busy_is_one_line(
+    services: Services, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "POOLED", pool.POOLED.replace("30s", "100ms"))
+    with services.pool.connection() as holder:
+        holder.execute("LOCK TABLE collections")
+
+        result = run("collections", "list")
+
+    assert result.exit_code == 1
+    assert result.stderr == "facesearch: The database cannot answer now.\n"

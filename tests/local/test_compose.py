@@ -4,6 +4,7 @@ No container is started here: every command line is run as a plain process.
 """
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import redis
 import yaml
 
 from core.db.migrate import status
+from core.estimates import CACHE_SHARE
 from core.local import processes, temporary
 from core.local.broker import Broker
 from core.local.postgres import Postgres
@@ -166,8 +168,24 @@ def test_migrate_brings_an_empty_database_to_the_schema(start: Any, empty_databa
     assert current == head
 
 
+def chosen_unasked(text: str) -> str:
+    """What Compose makes of ``${NAME:-value}`` where nobody sets NAME."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def test_an_index_build_finds_room_in_shared_memory(services: dict[str, Any]) -> None:
+    postgres = services["postgres"]
+    [cache] = [
+        int(chosen_unasked(each).partition("=")[2].removesuffix("GB"))
+        for each in postgres["command"]
+        if each.startswith("--effective_cache_size=")
+    ]
+
+    assert int(chosen_unasked(postgres["shm_size"]).removesuffix("gb")) >= cache / CACHE_SHARE
+
+
 def test_postgres_takes_the_settings_it_is_given(services: dict[str, Any], tmp_path: Path) -> None:
-    program, *given = services["postgres"]["command"]
+    program, *given = [chosen_unasked(each) for each in services["postgres"]["command"]]
     # The embedded build is the one without lz4.
     given = [setting.replace("=lz4", "=pglz") for setting in given]
     with temporary.folder() as home:

@@ -85,7 +85,12 @@ def test_a_pid_file_of_a_server_that_is_gone_does_not_stop_the_start(
 
 @pytest.mark.parametrize(
     ("memory", "buffers", "work"),
-    [(1 * GIB, "128MB", "32MB"), (8 * GIB, "1024MB", "32MB"), (64 * GIB, "2048MB", "64MB")],
+    [
+        (GIB // 4, "128MB", "32MB"),
+        (8 * GIB, "2048MB", "32MB"),
+        (64 * GIB, "16384MB", "64MB"),
+        (256 * GIB, "16384MB", "64MB"),
+    ],
 )
 def test_memory_settings_follow_the_machine(
     tmp_path: Path, memory: int, buffers: str, work: str
@@ -93,6 +98,41 @@ def test_memory_settings_follow_the_machine(
     settings = machine_settings(tmp_path / "cluster", memory=memory)
 
     assert (settings["shared_buffers"], settings["work_mem"]) == (buffers, work)
+
+
+@pytest.mark.parametrize(("cores", "builders", "parallel"), [(1, "1", "2"), (16, "8", "16")])
+def test_index_builds_get_half_of_the_cores(
+    tmp_path: Path, cores: int, builders: str, parallel: str
+) -> None:
+    settings = machine_settings(tmp_path / "cluster", cores=cores)
+
+    assert settings["max_parallel_maintenance_workers"] == builders
+    assert settings["max_parallel_workers"] == parallel
+
+
+def test_what_was_in_memory_is_there_again_after_a_restart(server: Postgres) -> None:
+    """By the extension's own worker: since the second start nobody has asked for the table."""
+    made = "CREATE TABLE hot AS SELECT generate_series(1, 100000) AS number"
+    run_once(server, f"CREATE EXTENSION pg_buffercache; {made}")
+
+    missing = run_once(
+        server,
+        """
+        CREATE PROCEDURE wait_for_it() LANGUAGE plpgsql AS $$
+        BEGIN
+            FOR tenth IN 1..300 LOOP
+                EXIT WHEN (SELECT count(*) FROM pg_buffercache
+                            WHERE relfilenode = pg_relation_filenode('hot'))
+                          >= pg_relation_size('hot') / 8192;
+                PERFORM pg_sleep(0.1);
+                ASSERT tenth < 300;
+            END LOOP;
+        END $$;
+        CALL wait_for_it()
+        """,
+    )
+
+    assert missing is None
 
 
 def test_a_container_with_little_shared_memory_can_build_indexes(tmp_path: Path) -> None:

@@ -183,6 +183,25 @@ def pgvector(services: Services) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
+def slow(services: Services) -> Iterator[Callable[[], None]]:
+    """Let Postgres take a second to compare two vectors, from then on."""
+    name = "cosine_distance(halfvec, halfvec)"
+    with services.pool.connection() as conn:
+        [fast] = conn.execute(f"SELECT pg_get_functiondef('{name}'::regprocedure)").fetchone()
+
+    def make() -> None:
+        with services.pool.connection() as conn:
+            conn.execute(
+                f"CREATE OR REPLACE FUNCTION {name} RETURNS float8 LANGUAGE plpgsql "
+                "AS 'BEGIN PERFORM pg_sleep(1); RETURN 0; END'"
+            )
+
+    yield make
+    with services.pool.connection() as conn:
+        conn.execute(fast)
+
+
+@pytest.fixture
 def bell(services: Services) -> Bell:
     return Bell(services)
 

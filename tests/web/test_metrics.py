@@ -115,7 +115,8 @@ def test_the_backlog_the_workers_and_the_pool_are_told(
     assert value(found, "facesearch_photos_running") == 0
     assert value(found, "facesearch_broker_up") == 1
     assert value(found, "facesearch_workers_ready") == 0
-    assert value(found, "facesearch_pool_connections", state="used") >= 1
+    assert value(found, "facesearch_pool_connections", state="used") == 0
+    assert value(found, "facesearch_pool_connections", state="free") >= 1
     assert value(found, "facesearch_pool_requests_total") > 0
     assert value(found, "facesearch_pool_wait_seconds_total") >= 0
     assert "process_resident_memory_bytes" in found
@@ -150,6 +151,19 @@ def test_an_index_and_its_audit_are_told(services: Services, client: API, scrape
     finally:
         with services.pool.connection() as conn:
             conn.execute(f"DROP TABLE {table}")
+
+
+def test_a_collection_whose_partition_is_missing_hides_no_other_figure(
+    services: Services, client: API, scrape: Any
+) -> None:
+    home = client.collection()["id"]
+    with services.pool.connection() as conn:
+        conn.execute("UPDATE collections SET layout = 'own'")
+
+    found = scrape()
+
+    assert value(found, "facesearch_collection_faces", collection=home) == 0
+    assert found["facesearch_dead_ratio"].samples == []
 
 
 def test_without_the_broker_the_rest_is_still_told(

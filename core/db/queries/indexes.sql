@@ -66,8 +66,8 @@ SELECT class.relname
 SELECT collections.id AS collection_id, collections.name, collections.layout, spaces.dimension,
        collections.face_count AS faces, collections.image_count AS images,
        CASE WHEN collections.layout = 'own' THEN pg_table_size(class.oid) END AS heap_bytes,
-       CASE WHEN collections.layout = 'own' THEN pg_stat_get_dead_tuples(class.oid) ELSE 0 END
-           AS dead
+       CASE WHEN collections.layout = 'own'
+            THEN coalesce(pg_stat_get_dead_tuples(class.oid), 0) ELSE 0 END AS dead
   FROM collections
   JOIN spaces ON spaces.id = collections.space_id
   LEFT JOIN pg_class AS class
