@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from core.db import recall as rows
 from core.db.collections import Collection
 from core.db.pool import Connection
-from core.db.recall import FacePage, Neighbour, SampledQuery
+from core.db.recall import FacePage, Neighbour
+from core.faces import Embedding
 from core.routing import BIT_OVER_FETCH
 
 DEPTH = 10
@@ -56,7 +57,7 @@ class Replay:
     """Queries of one collection and their exact answers.
 
     Attributes:
-        stored_queries: Of the queries, stored faces that stand in where too few real ones are kept.
+        stored_queries: Of the queries, those made of stored faces, where too few real ones are kept.
         exact_ms: Middle time of an exact search by SQL.
     """
 
@@ -78,8 +79,7 @@ class Replay:
         self._conn = conn
         self._collection = collection
         self._rest = rest
-        self._queries = _choose(conn, collection, queries)
-        self.stored_queries = sum(query.face_id is not None for query in self._queries)
+        self._queries, self.stored_queries = _choose(conn, collection, queries)
         self._truth = self._read(report)
         self.exact_ms = self._time_exact()
 
@@ -112,18 +112,17 @@ class Replay:
             ms=1000 * median(seconds),
         )
 
-    def _ask(self, query: SampledQuery, kind: str, ef_search: int = 0) -> list[Neighbour]:
+    def _ask(self, query: Embedding, kind: str, ef_search: int = 0) -> list[Neighbour]:
         with self._conn.transaction():
-            found = rows.nearest(
+            return rows.nearest(
                 self._conn,
                 self._collection.id,
-                query.embedding,
+                query,
                 kind=kind,
                 ef_search=ef_search,
                 candidates=BIT_OVER_FETCH * ef_search,
-                limit=DEPTH + 1,
+                limit=DEPTH,
             )
-        return [face for face in found if face.id != query.face_id][:DEPTH]
 
     def _read(self, report: Progress) -> list[list[Neighbour]]:
         nearest = _Nearest(self._queries)
@@ -195,43 +194,46 @@ def _reaching(cosines: Sequence[float], least: float) -> int:
     return sum(cosine >= least - SAME for cosine in cosines)
 
 
-def _choose(conn: Connection, collection: Collection, wanted: int) -> list[SampledQuery]:
+def _choose(conn: Connection, collection: Collection, wanted: int) -> tuple[list[Embedding], int]:
+    """Return queries, and how many of them are made of stored faces."""
     with conn.transaction():
         real = rows.sampled_queries(conn, collection.id, limit=wanted)
         stored = rows.some_faces(
             conn, collection.id, faces=collection.face_count, limit=wanted - len(real)
         )
-    return [*real, *stored]
+    likeness = (1 + collection.threshold) / 2
+    return [*real, *(_like(face, likeness) for face in stored)], len(stored)
+
+
+def _like(face: Embedding, likeness: float) -> Embedding:
+    """Return a vector that a new photo of the same person might have: *likeness* is its cosine.
+
+    A stored face itself is too easy: it is in the graph, and its neighbours are its nearest faces.
+    """
+    aside = np.random.default_rng().standard_normal(len(face), np.float32)
+    aside -= (aside @ face) * face / (face @ face)
+    turned = likeness * face + np.sqrt(1 - likeness**2) * aside / np.linalg.norm(aside)
+    return np.asarray(turned, np.float32)
 
 
 class _Nearest:
     """The nearest faces of every query, among the pages so far."""
 
-    def __init__(self, queries: Sequence[SampledQuery]) -> None:
+    def __init__(self, queries: Sequence[Embedding]) -> None:
         count, depth = len(queries), DEPTH + RESERVE
-        vectors = [query.embedding.to_numpy() for query in queries]
-        self._vectors = _unit(np.array(vectors)) if vectors else np.zeros((0, 0), np.float32)
+        # Rounded as the database rounds them.
+        self._vectors = _unit(np.array(queries, np.float16)) if count else np.zeros((0, 0))
         self._cosines = np.full((count, depth), -np.inf, np.float32)
         self._ids = np.zeros((count, depth, 2), np.uint64)
-        self._own = {query.face_id: row for row, query in enumerate(queries) if query.face_id}
 
     def add(self, page: FacePage) -> None:
         cosines = self._vectors @ _unit(page.embeddings).T
-        self._leave_out_own(page, cosines)
         both = np.concatenate([self._cosines, cosines], axis=1)
         depth = self._cosines.shape[1]
         best = np.argpartition(both, -depth, axis=1)[:, -depth:]
         before = np.take_along_axis(self._ids, np.minimum(best, depth - 1)[..., None], axis=1)
         ids = np.where((best < depth)[..., None], before, page.ids[np.maximum(best - depth, 0)])
         self._cosines, self._ids = np.take_along_axis(both, best, axis=1), ids
-
-    def _leave_out_own(self, page: FacePage, cosines: NDArray[np.float32]) -> None:
-        """A stored face that is searched with is not itself among the answers."""
-        first, last = _uuid(page.ids[0]), _uuid(page.ids[-1])
-        own = {face: row for face, row in self._own.items() if first <= face <= last}
-        halves = np.array([_halves(face) for face in own], np.uint64).reshape(-1, 2)
-        for row, half in zip(own.values(), halves, strict=True):
-            cosines[row, (page.ids == half).all(axis=1)] = -np.inf
 
     def found(self) -> list[list[Neighbour]]:
         """Return them, nearest first."""
@@ -250,7 +252,3 @@ def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def _uuid(halves: NDArray[np.uint64]) -> UUID:
     return UUID(int=int(halves[0]) << 64 | int(halves[1]))
-
-
-def _halves(face_id: UUID) -> tuple[int, int]:
-    return face_id.int >> 64, face_id.int & (2**64 - 1)

@@ -531,7 +531,7 @@ CREATE TABLE public.recall_audits (
     CONSTRAINT recall_audits_recall_1_check CHECK (((recall_1 >= (0)::double precision) AND (recall_1 <= (1)::double precision)))
 );
 
-COMMENT ON COLUMN public.recall_audits.stored_queries IS 'Of the queries: stored faces that stand in where too few real ones were kept.';
+COMMENT ON COLUMN public.recall_audits.stored_queries IS 'Of the queries: made of stored faces, where too few real ones were kept.';
 
 COMMENT ON COLUMN public.recall_audits.mates IS 'Faces at or above the threshold among the ten nearest, over all queries, by exact search.';
 

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from typing import Any
 
 import numpy as np
 import psycopg
@@ -39,10 +38,9 @@ def vector(number: int) -> Embedding:
     return unit_embedding(np.random.default_rng(number).normal(size=128), 128)[0]
 
 
-def kept(services: Services, collection: Collection) -> list[Any]:
+def kept(services: Services, collection: Collection) -> list[Embedding]:
     with services.pool.connection() as conn:
-        found = rows.sampled_queries(conn, collection.id, limit=1000)
-    return [query.embedding.to_numpy() for query in found]
+        return rows.sampled_queries(conn, collection.id, limit=1000)
 
 
 def test_a_query_is_kept_as_it_was_searched_with(

@@ -32,14 +32,6 @@ NEAREST: Final[dict[str, LiteralString]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SampledQuery:
-    """A vector to search with; *face_id* is the stored face it is of, or None for a real query."""
-
-    face_id: UUID | None
-    embedding: HalfVector
-
-
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """A face and its cosine to the query."""
@@ -67,7 +59,7 @@ class Audit:
 
     Attributes:
         kind: ``hnsw`` or ``bit``.
-        queries: Replayed ones, *stored_queries* of them stored faces for lack of real ones.
+        queries: Replayed ones, *stored_queries* of them made of stored faces for lack of real ones.
         recall_1, recall_10: Share of the nearest, and of the ten nearest, faces that were found.
         mates: Faces at or above the threshold among the ten nearest, over all queries;
             *lost_mates* of them were not found.
@@ -109,19 +101,17 @@ def forget_queries(conn: Connection, collection_id: UUID) -> int:
     return execute(conn, SQL["forget_queries"], {"collection_id": collection_id})
 
 
-def sampled_queries(conn: Connection, collection_id: UUID, *, limit: int) -> list[SampledQuery]:
+def sampled_queries(conn: Connection, collection_id: UUID, *, limit: int) -> list[Embedding]:
     """Return up to *limit* real queries."""
     params = {"collection_id": collection_id, "limit": limit}
-    return fetch_all(conn, SampledQuery, SQL["queries"], params)
+    return [_numbers(row[0]) for row in conn.execute(SQL["queries"], params)]
 
 
-def some_faces(
-    conn: Connection, collection_id: UUID, *, faces: int, limit: int
-) -> list[SampledQuery]:
-    """Return up to *limit* faces by chance, of a collection that has about *faces*."""
+def some_faces(conn: Connection, collection_id: UUID, *, faces: int, limit: int) -> list[Embedding]:
+    """Return the vectors of up to *limit* faces by chance, of a collection that has about *faces*."""
     percent = min(100.0, 100 * SPREAD * limit / max(1, faces))
     params = {"collection_id": collection_id, "limit": limit, "percent": percent}
-    return fetch_all(conn, SampledQuery, SQL["some_faces"], params)
+    return [_numbers(row[0]) for row in conn.execute(SQL["some_faces"], params)]
 
 
 def page_of_faces(
@@ -153,7 +143,7 @@ def page_of_faces(
 def nearest(
     conn: Connection,
     collection_id: UUID,
-    embedding: HalfVector,
+    embedding: Embedding,
     *,
     kind: str,
     ef_search: int,
@@ -168,10 +158,14 @@ def nearest(
     if kind != "exact":
         execute(conn, SQL["replay_settings"], {"ef_search": str(ef_search)})
     statement = sql.SQL(NEAREST[kind]).format(
-        dimension=sql.Literal(embedding.dimensions()),
+        dimension=sql.Literal(len(embedding)),
         collection_id=sql.Literal(str(collection_id)),
     )
-    params = {"embedding": embedding, "limit": limit, "candidates": max(limit, candidates)}
+    params = {
+        "embedding": HalfVector(embedding),
+        "limit": limit,
+        "candidates": max(limit, candidates),
+    }
     return fetch_all(conn, Neighbour, statement, params)
 
 
@@ -259,3 +253,7 @@ def audits(
 def latest(conn: Connection) -> list[Audit]:
     """Return the newest audit of each collection that has one."""
     return fetch_all(conn, Audit, SQL["latest"], {})
+
+
+def _numbers(vector: HalfVector) -> Embedding:
+    return np.asarray(vector.to_numpy(), dtype=np.float32)

@@ -48,7 +48,7 @@ def upgrade() -> None:
             steps jsonb NOT NULL DEFAULT '[]'
         );
         COMMENT ON COLUMN recall_audits.stored_queries IS
-            'Of the queries: stored faces that stand in where too few real ones were kept.';
+            'Of the queries: made of stored faces, where too few real ones were kept.';
         COMMENT ON COLUMN recall_audits.mates IS
             'Faces at or above the threshold among the ten nearest, over all queries, by exact search.';
         COMMENT ON COLUMN recall_audits.proposed_ef_search IS

@@ -42,7 +42,9 @@ def test_an_audit_is_shown_and_its_proposal_used(run: Run, gallery: Callable[...
     again = told(run("index", "audit", name, "--json"))
 
     assert "100 (in use)" in shown.stdout
-    assert "20 queries (20 of them stored faces) among 500 faces, index hnsw." in shown.stdout
+    assert (
+        "20 queries (20 of them made of stored faces) among 500 faces, index hnsw." in shown.stdout
+    )
     assert "ef_search 40 is the smallest that is enough; --use sets it." in shown.stdout
     assert "Searches use ef_search 40 from now on." in used.stdout
     assert (again["ef_search"], again["proposed_ef_search"]) == (40, 40)

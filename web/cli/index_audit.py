@@ -63,7 +63,7 @@ def _print(made: Audit, *, used: bool) -> None:
     table.add_row("exact", "100.00%", "100.00%", "0", f"{made.exact_ms:.2f}")
     Console().print(table)
     click.echo(
-        f"{made.queries} queries ({made.stored_queries} of them stored faces) among "
+        f"{made.queries} queries ({made.stored_queries} of them made of stored faces) among "
         f"{made.faces:,} faces, index {made.kind}."
     )
     click.echo(_advice(made, used=used))

@@ -22,12 +22,11 @@ DELETE FROM query_samples
 DELETE FROM query_samples WHERE collection_id = %(collection_id)s;
 
 -- name: queries
-SELECT NULL::uuid AS face_id, embedding
-  FROM query_samples WHERE collection_id = %(collection_id)s LIMIT %(limit)s;
+SELECT embedding FROM query_samples WHERE collection_id = %(collection_id)s LIMIT %(limit)s;
 
 -- name: some_faces
 -- From pages chosen by chance, so that a large partition is not read for a few faces of it.
-SELECT id AS face_id, embedding
+SELECT embedding
   FROM faces TABLESAMPLE SYSTEM (%(percent)s)
  WHERE collection_id = %(collection_id)s
  ORDER BY random() LIMIT %(limit)s;

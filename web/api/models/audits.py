@@ -32,7 +32,7 @@ class Audit(Answer):
     ef_search: int = Field(description="In use at that time.")
     queries: int = Field(description="Query vectors that were replayed.")
     stored_queries: int = Field(
-        description="Of them, stored faces that stood in because too few real queries are kept."
+        description="Of them, made of stored faces because too few real queries are kept."
     )
     faces: int = Field(description="In the collection at that time.")
     recall_1: float = Field(description="Share of the nearest faces that were found.")
