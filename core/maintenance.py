@@ -295,7 +295,7 @@ def _rebuild(conn: Connection, table: Table, settings: Settings, report: Report)
         rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=limits.workers)
         report(indexes.BUILDING, 0, table.faces)
         rows.rebuild(conn, table.collection_id, kind)
-    report("freeing the room of dead rows", 0, 0)
+    report("freeing the room of dead rows", table.faces, table.faces)
     rows.vacuum(conn, table.collection_id)
 
 

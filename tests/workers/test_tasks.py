@@ -12,10 +12,10 @@ import pytest
 from celery import Celery
 from PIL import Image
 
-from core import access, indexing, intake
+from core import access, indexes, indexing, intake
 from core.blobs import Kind
-from core.db import search
 from core.db.collections import Collection
+from core.db.index_work import Action
 from core.db.jobs import backlog
 from core.doorbell import (
     INDEX_TASK,
@@ -51,6 +51,9 @@ class Bell:
 
     def search(self, request_id: str) -> None:
         self.app.send_task(SEARCH_TASK, args=[request_id], queue=SEARCH_QUEUE)
+
+    def indexes(self) -> None:
+        self.app.send_task(INDEX_TASK, queue=MAINTENANCE_QUEUE)
 
 
 @pytest.fixture
@@ -268,7 +271,7 @@ def test_the_sweeper_forgets_old_sessions_and_removes_files_that_a_deletion_left
         services.blobs.get(Kind.PHOTO, "ab" * 32)
 
 
-def test_an_index_is_built_when_a_collection_grows_beyond_exact_search(
+def test_a_collection_that_grows_large_gets_a_table_and_an_index_of_its_own(
     services: Services,
     settings: Settings,
     bell: Bell,
@@ -284,13 +287,54 @@ def test_an_index_is_built_when_a_collection_grows_beyond_exact_search(
     indexing.index_batch(services, {collection.space_id: fake_pipeline})
     worker = start_worker(settings.model_copy(update={"promote_faces": 3}))
 
-    bell.app.send_task(INDEX_TASK, queue=MAINTENANCE_QUEUE)
+    bell.indexes()
 
     def built() -> bool:
         with services.pool.connection() as conn:
-            return search.index_is_ready(conn, collection.id)
+            return indexes.status(conn, collection.id).kinds == ("hnsw",)
 
     wait_until(built, seconds=10, log=worker.log)
+
+
+def test_work_on_an_index_whose_worker_is_killed_is_finished_by_another_one(
+    services: Services,
+    settings: Settings,
+    bell: Bell,
+    upload: Any,
+    collection: Collection,
+    fake_pipeline: Any,
+    photo: Any,
+    doorbell: Any,
+    start_worker: Any,
+    wait_until: Any,
+) -> None:
+    fake_pipeline.faces = 250
+    upload(doorbell, *(photo(n) for n in range(12)))
+    while indexing.index_batch(services, {collection.space_id: fake_pipeline}):
+        pass
+    killed = start_worker(settings)
+    with services.pool.connection() as conn:
+        work = indexes.ask(conn, collection.id, Action.PROMOTE, actor="a test")
+
+    def state() -> tuple[str, int]:
+        with services.pool.connection() as conn:
+            now = indexes.look(conn, work).work
+        return now.state, now.attempts
+
+    bell.indexes()
+    wait_until(lambda: state()[0] == "running", seconds=10, log=killed.log)
+    killed.kill()
+    other = start_worker(settings)
+
+    def finished() -> bool:
+        bell.indexes()  # as beat does; the killed one's session may be at work for a moment
+        return state()[0] == "done"
+
+    wait_until(finished, seconds=20, log=other.log)
+    assert state()[1] == 2, "the first try was cut off"
+    with services.pool.connection() as conn:
+        status = indexes.status(conn, collection.id)
+    assert (status.table.faces, status.kinds, status.open) == (3000, ("hnsw",), ())
 
 
 def test_a_worker_outlives_a_broker_that_goes_and_comes_back_empty(
