@@ -1,9 +1,9 @@
 """Why a search found this and not that: quality, near misses, filters, and what the index lost."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from core import subjects
 from core.db import explaining as rows
@@ -157,6 +157,16 @@ def _above(value: float, good: float, fair: float) -> tuple[float, float, float]
 def _below(angle: float, good: float, fair: float) -> tuple[float, float, float]:
     turned = max(abs(angle), 1.0)
     return angle, good / turned, fair / turned
+
+
+def plain(weakness: Weakness) -> dict[str, Any]:
+    """Return what JSON can store; `weakness_of` reads it again."""
+    return asdict(weakness)
+
+
+def weakness_of(stored: Mapping[str, Any]) -> Weakness:
+    """Read what `plain` wrote."""
+    return Weakness(Factor(stored["factor"]), stored["value"], Level(stored["level"]))
 
 
 def explain(

@@ -91,6 +91,11 @@ def behind_together(
     return _keep(services.broker, owner, _TOGETHER, following)
 
 
+def keep(services: Services, owner: bytes, position: Position) -> str | None:
+    """Return a cursor to the page at *position* itself; None without the broker."""
+    return _keep(services.broker, owner, _SEARCH, position)
+
+
 def find_position(services: Services, owner: bytes, cursor: str) -> Position:
     """Return where *cursor* leads. It may be followed again: a lost answer can be asked for twice.
 

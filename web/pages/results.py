@@ -1,18 +1,24 @@
 """What a search found, arranged for the templates."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from core import explaining, paging
 from core.db.collections import Collection
 from core.exchange import QueryFace
-from core.finding import Decision, Found, Match
+from core.explaining import Weakness
+from core.finding import Decision, Found, Match, Options
+from core.paging import Position
 from core.search import FoundFace, FoundPhoto
+from core.services import Services
+from core.subjects import Subject as Sought
 from web.pages import pictures
 from web.pages.pictures import Bar, Light, Outline
 from web.pages.words import Words, in_words
 
 CROWD = 12
-"""Photos with more faces than this show only the first few matches of each."""
+"""Photos with more faces than this show only the first few matches of each, at first."""
 
 CARDS_IN_A_CROWD = 4
 
@@ -37,15 +43,17 @@ class Query:
     """One face that was searched with, or the reasons why it was not.
 
     Attributes:
+        more: Cursor to the next matches; None where there are none.
+        here: Cursor that "why?" asks with.
         view_box: Part of the query photo that shows the face; None for a stored face.
-        hidden: Matches that were found and are not shown.
     """
 
     number: int
     found: Found | None
     reasons: tuple[Words, ...]
     cards: tuple[Card, ...]
-    hidden: int
+    more: str | None = None
+    here: str | None = None
     face: QueryFace | None = None
     view_box: str | None = None
     light: Light | None = None
@@ -63,9 +71,9 @@ class Query:
     @property
     def shortfall(self) -> float:
         """How far the closest card is below the threshold."""
-        if self.found is None or self.closest is None:
+        if self.closest is None:
             return 0.0
-        return self.found.threshold - self.closest.match.neighbour.cosine
+        return self.closest.match.threshold - self.closest.match.neighbour.cosine
 
     @property
     def headline(self) -> str:
@@ -104,13 +112,17 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A whole answer: either *picture* or *subject* is there."""
+    """A whole answer: either *picture* or *subject* is there.
+
+    Attributes:
+        filtered: Conditions narrowed the search.
+    """
 
     collection: Collection
     queries: tuple[Query, ...]
     picture: QueryPicture | None = None
     subject: Subject | None = None
-    more: int | None = None
+    filtered: bool = False
 
     @property
     def summary(self) -> str:
@@ -122,56 +134,90 @@ class Results:
         return f"{faces} searched, {matched or 'none'} with a match."
 
 
-def of_photo(collection: Collection, answer: FoundPhoto) -> Results:
-    """Arrange the answer for a photo."""
-    photo = answer.photo
-    size = (photo.width, photo.height)
-    most = CARDS_IN_A_CROWD if len(answer.faces) > CROWD else None
-    queries = tuple(_query(face, size, most) for face in answer.faces)
-    assert photo.preview is not None, "the page asks for it"  # noqa: S101
-    picture = QueryPicture(
-        src=pictures.data_uri(photo.preview),
-        width=photo.width,
-        height=photo.height,
-        label_scale=pictures.label_scale(*size),
-        outlines=tuple(_outline(query, size) for query in queries),
-    )
-    return Results(collection, queries, picture=picture)
+@dataclass(frozen=True, slots=True)
+class Arranging:
+    """How the answers of one request are arranged: where was searched, how, and for whom."""
 
+    services: Services
+    owner: bytes
+    homes: Sequence[Collection]
+    options: Options
 
-def of_subject(
-    collection: Collection, subject: Subject, found: Found, *, limit: int, most: int
-) -> Results:
-    """Arrange the answer for a stored face or a person."""
-    query = Query(1, found, (), _cards(found), 0)
-    more = min(most, 2 * limit) if len(found.matches) == limit and limit < most else None
-    return Results(collection, (query,), subject=subject, more=more)
-
-
-def _query(face: FoundFace, size: tuple[int, int], most: int | None) -> Query:
-    cards = _cards(face.found) if face.found else ()
-    quality = face.query.quality
-    return Query(
-        number=face.index + 1,
-        found=face.found,
-        reasons=tuple(in_words(reason) for reason in face.reasons),
-        cards=cards[:most],
-        hidden=len(cards) - len(cards[:most]),
-        face=face.query,
-        view_box=pictures.around(face.query.face.box, size),
-        light=None if quality is None else pictures.light(quality.overall),
-    )
-
-
-def _cards(found: Found) -> tuple[Card, ...]:
-    return tuple(
-        Card(
-            match,
-            pictures.bar(match.neighbour.cosine, found.threshold),
-            pictures.neighbour_outline(match.neighbour),
-            pictures.light(match.neighbour.quality),
+    def of_photo(self, answer: FoundPhoto) -> Results:
+        """Arrange the answer for a photo."""
+        photo = answer.photo
+        size = (photo.width, photo.height)
+        most = CARDS_IN_A_CROWD if len(answer.faces) > CROWD else None
+        queries = tuple(self._query(face, size, most) for face in answer.faces)
+        assert photo.preview is not None, "the page asks for it"  # noqa: S101
+        picture = QueryPicture(
+            src=pictures.data_uri(photo.preview),
+            width=photo.width,
+            height=photo.height,
+            label_scale=pictures.label_scale(*size),
+            outlines=tuple(_outline(query, size) for query in queries),
         )
-        for match in found.matches
+        return Results(self.homes[0], queries, picture=picture, filtered=self._filtered)
+
+    def of_subject(
+        self, subject: Subject, sought: Sought, found: Found, weakest: Weakness | None
+    ) -> Results:
+        """Arrange the answer for a stored face or a person."""
+        about = {"kind": subject.kind, "id": str(subject.id), "name": subject.name}
+        more, here = self._cursors(sought, found, weakest, about)
+        query = Query(1, found, (), cards(found), more, here)
+        return Results(self.homes[0], (query,), subject=subject, filtered=self._filtered)
+
+    @property
+    def _filtered(self) -> bool:
+        return bool(self.options.filter.asked)
+
+    def _query(self, face: FoundFace, size: tuple[int, int], most: int | None) -> Query:
+        found, quality = face.found, face.query.quality
+        more = here = None
+        if found is not None:
+            if len(found.matches) > len(found.matches[:most]):
+                found = replace(found, matches=found.matches[:most], more=True)
+            weakest = explaining.weakest_of_query(self.services, self.homes[0], face.query)
+            about = {"kind": "photo", "number": face.index + 1}
+            more, here = self._cursors(face.subject, found, weakest, about)
+        return Query(
+            number=face.index + 1,
+            found=found,
+            reasons=tuple(in_words(reason) for reason in face.reasons),
+            cards=cards(found) if found else (),
+            more=more,
+            here=here,
+            face=face.query,
+            view_box=pictures.around(face.query.face.box, size),
+            light=None if quality is None else pictures.light(quality.overall),
+        )
+
+    def _cursors(
+        self, sought: Sought, found: Found, weakest: Weakness | None, about: Mapping[str, object]
+    ) -> tuple[str | None, str | None]:
+        """Return where the next matches are, and where this answer is explained."""
+        told = about if weakest is None else {**about, "weakest": explaining.plain(weakest)}
+        homes = tuple(home.id for home in self.homes)
+        position = Position(homes, sought, self.options, told)
+        return (
+            paging.behind(self.services, self.owner, position, found),
+            paging.keep(self.services, self.owner, position),
+        )
+
+
+def cards(found: Found) -> tuple[Card, ...]:
+    """Arrange matches."""
+    return tuple(card(match) for match in found.matches)
+
+
+def card(match: Match) -> Card:
+    """Arrange one match."""
+    return Card(
+        match,
+        pictures.bar(match.neighbour.cosine, match.threshold),
+        pictures.neighbour_outline(match.neighbour),
+        pictures.light(match.neighbour.quality),
     )
 
 

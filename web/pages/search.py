@@ -1,25 +1,29 @@
 """The search page: a photo, a stored face or a person in; faces grouped by person out."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from uuid import UUID
 
 from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
-from core import collections, gallery, people, search
+from core import collections, explaining, gallery, paging, people, search, subjects
 from core.db.collections import Collection
 from core.errors import FaceSearchError
-from core.finding import MOST_MATCHES, Options
+from core.finding import Options
 from core.images import PhotoLimits
-from web.pages import forms, results
-from web.pages.results import Results, Subject
+from web import security
+from web.pages import forms, results, whys
+from web.pages.filters import GROUPS, NAMED, NO_FILTERS, QUALITY, Filters
+from web.pages.results import Arranging, Results, Subject
 from web.pages.trouble import Trouble, trouble
 from web.services import doorbell, services
 
 blueprint = Blueprint("search", __name__)
 
 LIMIT = 12
-"""Matches of each face, at first."""
+"""Matches of each face at a time."""
 
 IN_STRIP = 12
 """People who can be searched with at a click."""
@@ -30,29 +34,65 @@ A_YEAR_S = 365 * 24 * 3600
 MOST_COLLECTIONS = 500
 """In the picker; whoever has more comes from the page of a collection."""
 
+MOST_OTHERS = 12
+"""Collections that can be searched along with another."""
+
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     """Show the form; with ``face`` or ``person`` in the address, search with that."""
-    collection = _collection(forms.id_in(request.args, "collection"))
-    if collection is None:
+    home = _collection(forms.id_in(request.args, "collection"))
+    if home is None:
         return _page(_remembered())
-    return _page(collection, answer=_by_stored(collection))
+    return _page(home, answer=_by_stored(_homes(home, request.args), request.args))
 
 
 @blueprint.post("/")
 def by_photo() -> ResponseReturnValue:
     """Search with the photo that was sent; one that cannot be used is told beside the form."""
-    collection = _collection(forms.required_id(request.form, "collection"))
-    assert collection is not None, "the id was given"  # noqa: S101
+    home = _collection(forms.required_id(request.form, "collection"))
+    assert home is not None, "the id was given"  # noqa: S101
     try:
-        options = Options(limit=LIMIT, threshold=forms.cosine_in(request.form, "threshold"))
-        found = search.by_photo(
-            services(), doorbell(), [collection], forms.photo(), options, preview=True
-        )
+        homes, options = _homes(home, request.form), _options(request.form)
+        found = search.by_photo(services(), doorbell(), homes, forms.photo(), options, preview=True)
+        answer = _arranging(homes, options).of_photo(found)
     except FaceSearchError as error:
-        return _page(collection, problem=trouble(error))
-    return _page(collection, answer=results.of_photo(collection, found))
+        return _page(home, problem=trouble(error))
+    return _page(home, answer=answer)
+
+
+@blueprint.get("/more")
+def more() -> ResponseReturnValue:
+    """Show the next matches of a face; a script adds them to those that are there."""
+    position = paging.find_position(services(), security.requester(), _cursor())
+    homes = paging.homes_of(services(), position)
+    found = subjects.find(services(), homes, position.subject, position.options)
+    shown = {
+        "cards": results.cards(found),
+        "about": position.about,
+        "more": paging.behind(services(), security.requester(), position, found),
+        "collection": homes[0],
+    }
+    if forms.wants_fragment():
+        return render_template("search/more.html", **shown), {forms.FRAGMENT_HEADER: "1"}
+    return render_template("search/further.html", **shown)
+
+
+@blueprint.get("/why")
+def why() -> ResponseReturnValue:
+    """Explain an answer; a script shows it in its place."""
+    position = paging.find_position(services(), security.requester(), _cursor())
+    homes = paging.homes_of(services(), position)
+    found = subjects.find(services(), homes, position.subject, position.options)
+    told = explaining.explain(services(), homes, position.subject, position.options, found)
+    shown = {"why": whys.told(position, found, told), "collection": homes[0]}
+    if forms.wants_fragment():
+        return render_template("search/why.html", **shown), {forms.FRAGMENT_HEADER: "1"}
+    return render_template("search/explained.html", **shown)
+
+
+def _cursor() -> str:
+    return request.args.get("cursor", "")
 
 
 def _collection(collection_id: UUID | None) -> Collection | None:
@@ -60,6 +100,14 @@ def _collection(collection_id: UUID | None) -> Collection | None:
         return None
     with services().pool.connection() as conn:
         return collections.get(conn, collection_id)
+
+
+def _homes(home: Collection, values: MultiDict[str, str]) -> list[Collection]:
+    """Return where to search: a collection, and others that were ticked."""
+    wanted = [forms.required_id({"also": text}, "also") for text in values.getlist("also")]
+    with services().pool.connection() as conn:
+        others = [collections.get(conn, each) for each in dict.fromkeys(wanted)]
+    return [home, *(each for each in others[:MOST_OTHERS] if each.id != home.id)]
 
 
 def _remembered() -> Collection | None:
@@ -70,26 +118,35 @@ def _remembered() -> Collection | None:
         return None  # the cookie is old; the first collection takes its place
 
 
-def _by_stored(collection: Collection) -> Results | None:
+def _options(values: MultiDict[str, str]) -> Options:
+    threshold = forms.cosine_in(values, "threshold")
+    return Filters.of(values).options(limit=LIMIT, threshold=threshold)
+
+
+def _arranging(homes: Sequence[Collection], options: Options) -> Arranging:
+    return Arranging(services(), security.requester(), homes, options)
+
+
+def _by_stored(homes: Sequence[Collection], values: MultiDict[str, str]) -> Results | None:
     """Search with the face or the person that the address names."""
-    limit = forms.count_in(request.args, "limit", default=LIMIT, most=MOST_MATCHES)
-    options = Options(limit=limit, threshold=forms.cosine_in(request.args, "threshold"))
-    face_id = forms.id_in(request.args, "face")
-    person_id = forms.id_in(request.args, "person")
-    if face_id is not None:
-        found = search.by_face(services(), [collection], face_id, options)
-        with services().pool.connection() as conn:
+    options = _options(values)
+    face_id, person_id = forms.id_in(values, "face"), forms.id_in(values, "person")
+    weakest = None
+    with services().pool.connection() as conn:
+        if face_id is not None:
+            sought = subjects.of_face(conn, homes, face_id)
             face = gallery.face(conn, face_id)
-        name = face.person_name or "Unnamed face"
-        subject = Subject("face", face_id, name, crop_id=face_id, image_id=face.image_id)
-    elif person_id is not None:
-        found = search.by_person(services(), [collection], person_id, options)
-        with services().pool.connection() as conn:
+            weakest = explaining.weakest_of_stored(services(), homes[0], face)
+            name = face.person_name or "Unnamed face"
+            subject = Subject("face", face_id, name, crop_id=face_id, image_id=face.image_id)
+        elif person_id is not None:
+            sought = subjects.of_person(conn, homes, person_id)
             person = people.get(conn, person_id)
-        subject = Subject("person", person_id, person.name, crop_id=person.best_face_id)
-    else:
-        return None
-    return results.of_subject(collection, subject, found, limit=limit, most=MOST_MATCHES)
+            subject = Subject("person", person_id, person.name, crop_id=person.best_face_id)
+        else:
+            return None
+    found = subjects.find(services(), homes, sought, options)
+    return _arranging(homes, options).of_subject(subject, sought, found, weakest)
 
 
 def _page(
@@ -114,8 +171,13 @@ def _page(
         "search/index.html",
         choices=choices,
         collection=chosen,
+        others=_others(choices, chosen),
         people=strip,
         max_photo_bytes=PhotoLimits.of(services().settings).max_bytes,
+        filters=Filters.of(request.values),
+        no_filters=NO_FILTERS,
+        also=request.values.getlist("also"),
+        filter_choices={"group": GROUPS, "named": NAMED, "quality": QUALITY},
         **shown,
     )
     response = make_response(page, status)
@@ -124,3 +186,12 @@ def _page(
             COOKIE, str(chosen.id), max_age=A_YEAR_S, httponly=True, samesite="Lax", path="/"
         )
     return response
+
+
+def _others(choices: Sequence[Collection], chosen: Collection | None) -> list[Collection]:
+    """Return what may be searched along with *chosen*: some collections of its space."""
+    return [
+        each
+        for each in choices
+        if chosen is not None and each.id != chosen.id and each.space_id == chosen.space_id
+    ][:MOST_OTHERS]

@@ -1,12 +1,7 @@
 """The search page, as a browser without scripts sees it."""
 
-import re
 from collections.abc import Callable
-from html import unescape
 from typing import Any
-from urllib.parse import quote
-
-import pytest
 
 API = Any  # tests/web/conftest.py: Client
 Visitor = Any  # tests/web/pages/conftest.py
@@ -141,21 +136,3 @@ def test_a_stored_face_is_searched_with(visitor: Visitor, client: API) -> None:
 
     assert "Searched with this face" in visitor.read(found)
     assert "1 unnamed match" in visitor.read(found)
-
-
-def test_a_long_answer_has_more(visitor: Visitor, client: API) -> None:
-    home = client.collection()["id"]
-    faces = [client.add(home, (ANNA, n))["faces"][0]["id"] for n in range(14)]
-
-    first = visitor.get(f"/?collection={home}&face={faces[0]}")
-
-    assert first.text.count('class="card ') == 12
-    [more] = re.findall(r'class="button" href="(/\?[^"]+limit=24[^"]*)"', first.text)
-    assert visitor.get(unescape(more)).text.count('class="card ') == 13
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "x", "501", "9" * 5000, "\0"])
-def test_a_wrong_limit_is_a_wrong_request(visitor: Visitor, client: API, value: str) -> None:
-    home = client.collection()["id"]
-
-    assert visitor.get(f"/?collection={home}&limit={quote(value)}").status_code == 400

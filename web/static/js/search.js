@@ -14,14 +14,19 @@ let sending = null; // aborts the request under way
 
 if (search) {
   form.addEventListener("submit", (event) => {
+    if (event.submitter?.formMethod === "get") {
+      photoInputs().forEach((input) => (input.disabled = true)); // their names say nothing
+      return;
+    }
     event.preventDefault();
     if (photo) find(photo);
     else tell("Choose a photo first", "Drop one here, paste it, or pick a file.");
   });
-  const inputs = form.querySelectorAll("input[type=file]");
+  const inputs = photoInputs();
   inputs.forEach((input) => input.addEventListener("change", () => takeChosen(input)));
   form.elements.collection.addEventListener("change", changeCollection);
   form.elements.threshold.addEventListener("change", () => photo && find(photo));
+  form.querySelector(".filters").addEventListener("change", () => photo && find(photo));
   listenForDrops();
   document.addEventListener("paste", (event) => take(event.clipboardData.files));
   document.addEventListener("keydown", step);
@@ -29,6 +34,10 @@ if (search) {
   addEventListener("popstate", restore);
   restore();
   inputs.forEach(takeChosen); // what was chosen before this ran
+}
+
+function photoInputs() {
+  return form.querySelectorAll("input[type=file]");
 }
 
 function takeChosen(input) {
@@ -51,9 +60,8 @@ async function find(file) {
   }
   sending = new AbortController();
   showScan(file);
-  const body = new FormData();
-  body.set("collection", form.elements.collection.value);
-  body.set("threshold", form.elements.threshold.value);
+  const body = new FormData(form);
+  body.delete("camera");
   body.set("photo", file, file.name || "pasted.png");
   try {
     const { signal } = sending;
@@ -126,6 +134,13 @@ function arrange() {
 
 function click(event) {
   if (event.target.closest("[data-again]") && photo) find(photo);
+  const asked = event.target.closest("[data-further], [data-why]");
+  if (asked && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    if (asked.hasAttribute("data-why")) explain(asked);
+    else further(asked);
+    return;
+  }
   const link = event.target.closest("a[data-face]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -139,6 +154,54 @@ function pick(face) {
   status.textContent = `Face ${face}: ${chosen.querySelector("h2").textContent}`;
   results.querySelector(".chip.is-chosen")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (chosen.getBoundingClientRect().top > innerHeight * 0.75) chosen.scrollIntoView();
+}
+
+// The next rows of a result, below those that are there.
+async function further(link) {
+  const part = await fetchPart(link);
+  if (!part) return;
+  const list = link.closest(".answer").querySelector(".cards");
+  const rows = [...part.querySelector(".cards").children];
+  if (list.querySelector(".divider") && rows[0]?.matches(".divider")) rows.shift();
+  list.append(...rows);
+  const next = part.querySelector("[data-further]");
+  if (next) link.href = next.href;
+  else link.parentElement.remove();
+  rows.find((row) => row.matches(".card"))?.querySelector("a")?.focus({ preventScroll: true });
+  status.textContent = `${rows.filter((row) => row.matches(".card")).length} more results.`;
+  keepShown();
+}
+
+// The reasons of a result, where they were asked for; asked again, they go.
+async function explain(link) {
+  const shown = link.parentElement.nextElementSibling;
+  if (shown?.matches(".why")) {
+    shown.remove();
+    link.setAttribute("aria-expanded", "false");
+    return;
+  }
+  const part = await fetchPart(link);
+  if (!part) return;
+  const why = part.querySelector(".why");
+  link.parentElement.after(why);
+  link.setAttribute("aria-expanded", "true");
+  why.focus({ preventScroll: true });
+}
+
+async function fetchPart(link) {
+  link.setAttribute("aria-busy", "true");
+  const response = await fetch(link.href, { headers: { "X-Fragment": "1" } }).catch(() => null);
+  link.removeAttribute("aria-busy");
+  if (response?.ok && response.headers.has("X-Fragment")) {
+    return new DOMParser().parseFromString(await response.text(), "text/html");
+  }
+  location.assign(link.href); // the page there says what is wrong
+  return null;
+}
+
+function keepShown() {
+  const token = history.state?.result;
+  if (token) keepResult(token, results.innerHTML);
 }
 
 function step(event) {
