@@ -1,6 +1,7 @@
 """Recall audits: measured, stored, proposed, due, and tuned where that is allowed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,12 @@ from core import collections, recall
 from core.db import recall as rows
 from core.db.indexes import Kind
 from core.db.pool import connect
+from core.db.search import GroupBy
 from core.errors import CollectionNotFound, InvalidRequest
+from core.finding import Options, find
 from core.recall import LADDER
+from core.routing import Mode
+from core.services import Services
 from core.settings import Settings
 from tests.galleries import Gallery, isotropic, manifold
 
@@ -145,6 +150,36 @@ def test_a_bit_index_is_audited_as_one(gallery: Make, settings: Settings) -> Non
 
     assert audit.kind == "bit"
     assert audit.recall_1 > 0.9
+
+
+def test_searches_by_an_index_are_kept_and_exact_ones_of_the_tail_are_not(
+    gallery: Make, services: Services
+) -> None:
+    indexed, tail = gallery(manifold(500)), gallery(manifold(100), kind=None)
+
+    for made in (indexed, tail):
+        for vector in manifold(3, seed=5):
+            find(services, [made.fresh()], [vector], Options())
+
+    def kept(made: Gallery) -> int:
+        return len(rows.sampled_queries(made.conn, made.collection.id, limit=10))
+
+    assert (kept(indexed), kept(tail)) == (1, 0)
+
+
+def test_a_search_by_the_bit_index_finds_what_exact_search_finds(
+    gallery: Make, services: Services
+) -> None:
+    made = gallery(manifold(2000), kind=Kind.BIT)
+    approximate = Options(limit=3, group_by=GroupBy.FACE, mode=Mode.APPROXIMATE)
+
+    for vector in manifold(5, seed=5):
+        found = find(services, [made.fresh()], [vector], approximate)
+        exact = find(services, [made.fresh()], [vector], replace(approximate, mode=Mode.EXACT))
+        assert found.index.kind == "bit"
+        assert found.matches[0].neighbour.cosine == pytest.approx(
+            exact.matches[0].neighbour.cosine, abs=1e-6
+        )
 
 
 def test_the_page_of_an_unknown_collection_is_an_error(gallery: Make) -> None:
