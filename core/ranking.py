@@ -66,7 +66,8 @@ def rank(conn: Connection, query: Query, parts: Sequence[Part]) -> Ranking:
     found = [group for each in done for group in each.groups]
     placed = sorted((group for group in found if group.key is not None), key=_order)
     top = placed[: query.limit]
-    details = rows.details(conn, query, top) if top else []
+    only = parts[0].query if len(parts) == 1 else query
+    details = rows.details(conn, only, top) if top else []
     best = _best_of_people(found, details)
     ranked = [Ranked(detail, _margin(detail, best)) for detail in details]
     ranked.sort(key=lambda each: (-each.detail.cosine, each.detail.key))

@@ -4,7 +4,7 @@ of Postgres, which knows neither what an index scan under a condition costs nor 
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -127,11 +127,11 @@ class Router:
         own = [each.id for each in collections if each.layout == "own"]
         kinds = rows.kinds(conn, own) if own and mode is not Mode.EXACT else {}
         parts = [
-            self._choose(conn, each, _narrow(query, [each.id]), kinds[each.id], mode, ef_search)
+            self._choose(conn, each, _narrow(query, [each]), kinds[each.id], mode, ef_search)
             for each in collections
             if each.id in kinds
         ]
-        others = [each.id for each in collections if each.id not in kinds]
+        others = [each for each in collections if each.id not in kinds]
         if others:
             parts.append(exact(_narrow(query, others)))
         return parts
@@ -228,10 +228,14 @@ def _sampled(conn: Connection, collection: Collection, query: Query) -> _Selecti
     )
 
 
-def _narrow(query: Query, collections: Sequence[UUID]) -> Query:
-    threshold_of: Mapping[UUID, float] = dict(zip(query.collections, query.thresholds, strict=True))
-    thresholds = tuple(threshold_of[each] for each in collections)
-    return replace(query, collections=tuple(collections), thresholds=thresholds)
+def _narrow(query: Query, homes: Sequence[Collection]) -> Query:
+    threshold_of = dict(zip(query.collections, query.thresholds, strict=True))
+    return replace(
+        query,
+        collections=tuple(home.id for home in homes),
+        thresholds=tuple(threshold_of[home.id] for home in homes),
+        own=len(homes) == 1 and homes[0].layout == "own",
+    )
 
 
 def _remember(known: dict[Key, Value], key: Key, value: Value) -> None:

@@ -47,6 +47,8 @@ class Query:
         probes: One unit vector or more; a face is as near as the nearest of them.
         limit: Most groups.
         shown: Keys of groups to leave out.
+        own: There is one collection, and it has a partition of its own, which is asked directly:
+            that saves Postgres from choosing among all of them.
     """
 
     collections: tuple[UUID, ...]
@@ -56,11 +58,17 @@ class Query:
     group_by: GroupBy
     clauses: tuple[Clause, ...] = ()
     shown: tuple[UUID, ...] = ()
+    own: bool = False
 
     @property
     def dimension(self) -> int:
         """Numbers of a vector."""
         return len(self.probes[0])
+
+    @property
+    def faces(self) -> sql.Identifier:
+        """The table that is asked."""
+        return sql.Identifier(indexes.table_name(self.collections[0]) if self.own else "faces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +127,17 @@ class Sample:
 
 @contextmanager
 def bounded(conn: Connection, *, timeout_s: float) -> Iterator[None]:
-    """Run a transaction in which each statement may take *timeout_s*.
+    """Let each statement take *timeout_s*, until the caller's transaction ends.
+
+    What only sets something is sent along with what comes next, and not waited for: a search is
+    short, and each way to the server and back is a share of it.
 
     Raises:
         SearchTimeout: One took longer.
     """
+    timeout_ms = f"{max(1, round(timeout_s * 1000))}ms"
     try:
-        with conn.transaction():
-            timeout_ms = f"{max(1, round(timeout_s * 1000))}ms"
+        with conn.pipeline():
             execute(conn, SQL["settings"], {"timeout_ms": timeout_ms})
             yield
     except psycopg.errors.QueryCanceled as error:
@@ -160,6 +171,7 @@ def _near(query: Query, kind: Kind) -> sql.Composable:
     many = len(query.probes) > 1
     near = sql.SQL(SQL[f"near_{kind}"]).format(
         probe=sql.SQL("probe.vector" if many else "%(probe)s::halfvec"),
+        faces=query.faces,
         narrowed=filters.narrowed(query.clauses),
         dimension=sql.Literal(query.dimension),
     )
@@ -172,9 +184,12 @@ def details(conn: Connection, query: Query, found: Sequence[Group]) -> list[Deta
     members = sql.SQL(SQL["members"]).format(
         cosine=sql.SQL(SQL["cosine_of_many" if many else "cosine_of_one"]),
         belongs=sql.SQL(SQL[f"belongs_{query.group_by}"]),
+        faces=query.faces,
         narrowed=filters.narrowed(query.clauses),
     )
-    statement = sql.SQL(SQL["details"]).format(members=members)
+    if query.own and not query.clauses:
+        execute(conn, SQL["plan_once"], {})
+    statement = sql.SQL(SQL["details"]).format(members=members, faces=query.faces)
     threshold_of = dict(zip(query.collections, query.thresholds, strict=True))
     params = {
         **_params(query),
@@ -220,7 +235,7 @@ def sample(conn: Connection, query: Query, *, percent: float) -> Sample:
             sql.SQL("count(*) FILTER (WHERE ") + clause.text + sql.SQL(")")
             for clause in query.clauses
         ),
-        leaf=sql.Identifier(indexes.table_name(query.collections[0])),
+        leaf=query.faces,
         percent=sql.Literal(percent),
     )
     row = conn.execute(statement, _params(query)).fetchone()

@@ -58,7 +58,7 @@ def measure(conn: Connection, collection_id: UUID, kind: Kind, faces: int) -> Co
 
     def timed(name: str) -> float:
         statement = sql.SQL(SQL[name]).format(leaf=leaf)
-        return _us(lambda: conn.execute(statement, params)) / len(some)
+        return _us(lambda: conn.execute(statement, params).fetchall()) / len(some)
 
     return Costs(
         row_us=timed("rows"),
@@ -70,7 +70,7 @@ def measure(conn: Connection, collection_id: UUID, kind: Kind, faces: int) -> Co
 
 def _index_us(conn: Connection, collection_id: UUID, kind: Kind, stored: Any) -> float:
     probe = np.asarray(stored, dtype=np.float32)
-    query = Query((collection_id,), (1.0,), [probe], 1, GroupBy.FACE)
+    query = Query((collection_id,), (1.0,), [probe], 1, GroupBy.FACE, own=True)
     with rows.index_scan(conn, ef_search=CANDIDATES, max_scan=CANDIDATES):
         return _us(lambda: rows.groups(conn, query, kind, candidates=CANDIDATES))
 

@@ -42,7 +42,7 @@ class World:
 
     def search(self, query: Query, mode: Mode) -> Ranking:
         homes = [home for home in self.homes if home.id in query.collections]
-        with bounded(self.conn, timeout_s=20):
+        with self.conn.transaction(), bounded(self.conn, timeout_s=20):
             parts = Router().plan(self.conn, homes, query, mode, ef_search=100)
             return ranking.rank(self.conn, query, parts)
 
@@ -322,7 +322,7 @@ def test_pages_give_everything_once_and_in_order(
 def test_a_filtered_search_uses_the_index_where_that_is_asked_for(world: World) -> None:
     quality = tuple(filters.clauses(Filter(min_quality=0.2)))
     query = Query((OWN,), (0.5,), [PROBES[0]], 5, GroupBy.PERSON, quality)
-    with bounded(world.conn, timeout_s=20), index_scan(world.conn, ef_search=40, max_scan=1000):
+    with world.conn.transaction(), index_scan(world.conn, ef_search=40, max_scan=1000):
         plan = "\n".join(explained(world.conn, query, Kind.HNSW))
 
     assert f"Index Scan using {indexes.index_name(OWN, indexes.Kind.HNSW)}" in plan

@@ -2,7 +2,7 @@
 -- The nearest faces by looking at each. Adding zero keeps every index out of it.
 SELECT id, collection_id, image_id, person_id, cluster_id,
        1 - (embedding <=> {probe}) AS cosine
-  FROM faces
+  FROM {faces} AS faces
  WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
  ORDER BY (embedding <=> {probe}) + 0
  LIMIT %(candidates)s
@@ -12,7 +12,7 @@ SELECT id, collection_id, image_id, person_id, cluster_id,
 -- index's expression, or it is not used.
 SELECT id, collection_id, image_id, person_id, cluster_id,
        1 - (embedding::halfvec({dimension}) <=> {probe}::halfvec({dimension})) AS cosine
-  FROM faces
+  FROM {faces} AS faces
  WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
  ORDER BY embedding::halfvec({dimension}) <=> {probe}::halfvec({dimension})
  LIMIT %(candidates)s
@@ -22,7 +22,7 @@ SELECT id, collection_id, image_id, person_id, cluster_id,
 SELECT id, collection_id, image_id, person_id, cluster_id,
        1 - (embedding <=> {probe}) AS cosine
   FROM (SELECT id, collection_id, image_id, person_id, cluster_id, embedding
-          FROM faces
+          FROM {faces} AS faces
          WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
          ORDER BY binary_quantize(embedding::halfvec({dimension}))::bit({dimension})
                   <~> binary_quantize({probe}::halfvec({dimension}))::bit({dimension})
@@ -74,7 +74,7 @@ SELECT top.key, faces.id AS face_id, faces.collection_id, faces.image_id, faces.
               %(thresholds)s::float8[])
        AS top(key, face_id, home, image_id, person_id, cluster_id, cosine, threshold)
   LEFT JOIN LATERAL ({members}) AS members ON true
-  JOIN faces ON faces.collection_id = ANY(%(collections)s::uuid[])
+  JOIN {faces} AS faces ON faces.collection_id = ANY(%(collections)s::uuid[])
             AND faces.collection_id = top.home
             AND faces.id = coalesce(members.face_id, top.face_id)
   JOIN images ON images.id = faces.image_id
@@ -85,7 +85,7 @@ SELECT top.key, faces.id AS face_id, faces.collection_id, faces.image_id, faces.
 SELECT count(*) FILTER (WHERE member.cosine >= top.threshold) AS supporting,
        (array_agg(member.id ORDER BY member.cosine DESC, member.id))[1] AS face_id,
        max(member.cosine) AS cosine
-  FROM (SELECT id, {cosine} AS cosine FROM faces
+  FROM (SELECT id, {cosine} AS cosine FROM {faces} AS faces
          WHERE collection_id = ANY(%(collections)s::uuid[]) AND collection_id = top.home
            AND {belongs}{narrowed}) AS member
 HAVING count(*) > 0
@@ -121,8 +121,9 @@ SELECT set_config('statement_timeout', %(timeout_ms)s, true);
 
 -- name: index_settings
 -- For one index scan. Without sorting, the index is the only way to get rows in order, so that our
--- choice is the planner's.
+-- choice is the planner's; and what has no choice need not be planned each time.
 SELECT set_config('enable_sort', 'off', true),
+       set_config('plan_cache_mode', 'force_generic_plan', true),
        set_config('hnsw.ef_search', %(ef_search)s, true),
        set_config('hnsw.iterative_scan', 'relaxed_order', true),
        set_config('hnsw.max_scan_tuples', %(max_scan)s, true),
@@ -130,7 +131,12 @@ SELECT set_config('enable_sort', 'off', true),
 
 -- name: no_index_settings
 -- Behind an index scan, in the same transaction.
-SELECT set_config('enable_sort', 'on', true);
+SELECT set_config('enable_sort', 'on', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true);
+
+-- name: plan_once
+-- For lookups by key in one table, in this transaction.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
 
 -- name: kinds
 -- The usable indexes of these tables: the whole vectors first, where there are both.
