@@ -1,6 +1,7 @@
 """Collections: galleries that are bound to one space for life."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,11 +19,13 @@ from core.errors import (
     CalibrationNeeded,
     CollectionNotFound,
     ConfirmationRequired,
+    DatabaseBusy,
     InvalidRequest,
     NameTaken,
 )
 from core.gates import USUAL, Gate
 from core.inference.packs import Pack
+from core.promotion import discard
 from core.removal import remove_files
 
 CHOSEN = "set by hand"
@@ -30,6 +33,9 @@ CHOSEN = "set by hand"
 LEAST_EF_SEARCH, MOST_EF_SEARCH = 10, 1000
 NO_BUDGET = 0
 """Ends one; see `core.db.collections.update`."""
+
+DROP_PATIENCE_S = 2.0
+"""While somebody waits for a deletion."""
 
 THRESHOLD_DIGITS = 6
 """As many as single precision keeps; Postgres refuses what would be lost there altogether."""
@@ -214,8 +220,16 @@ def delete(pool: Pool, blobs: BlobStore, collection_id: UUID, *, confirm: str | 
         gone = rows.delete(conn, collection_id)
     if gone is None:
         raise CollectionNotFound(collection_id)
+    if gone.layout == "own":
+        _drop_partition(pool, collection_id)
     remove_files(pool, blobs, deletion)
     return Receipt(collection_id, gone.image_count, gone.face_count, gone.person_count)
+
+
+def _drop_partition(pool: Pool, collection_id: UUID) -> None:
+    """Drop the empty partition of a deleted collection, or leave it to those who maintain indexes."""
+    with pool.connection() as conn, suppress(DatabaseBusy):
+        discard(conn, collection_id, patience_s=DROP_PATIENCE_S)
 
 
 def _stored(threshold: float) -> float:

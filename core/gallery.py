@@ -52,7 +52,11 @@ def image(conn: Connection, image_id: UUID) -> ImageWithFaces:
 
 def with_faces(conn: Connection, images: Sequence[Image]) -> list[ImageWithFaces]:
     """Add the faces to images, in one query."""
-    faces = face_rows.of_images(conn, [image.id for image in images])
+    faces = face_rows.of_images(
+        conn,
+        [image.id for image in images],
+        collection_ids=(image.collection_id for image in images),
+    )
     return [ImageWithFaces(image, tuple(faces.get(image.id, ()))) for image in images]
 
 
@@ -103,10 +107,10 @@ def change_image(
     """
     try:
         with conn.transaction():
-            found = image_rows.get(conn, image_id)
-            if found is None:
+            home = image_rows.home(conn, image_id)
+            if home is None:
                 raise ImageNotFound(image_id)
-            collection_rows.hold(conn, [found.collection_id])
+            collection_rows.hold(conn, [home])
             # Whoever indexes it holds its row too, and so writes either before this or after it.
             facets = image_rows.update(
                 conn,
@@ -119,9 +123,7 @@ def change_image(
             )
             if facets is None:
                 raise ImageNotFound(image_id)
-            face_rows.repeat_facets(
-                conn, collection_id=found.collection_id, image_id=image_id, facets=facets
-            )
+            face_rows.repeat_facets(conn, collection_id=home, image_id=image_id, facets=facets)
     except UniqueViolation:
         raise _taken(external_id) from None
     return image(conn, image_id)
@@ -160,12 +162,12 @@ def delete_image(pool: Pool, blobs: BlobStore, image_id: UUID) -> None:
     """Delete an image, its faces and its files. Unknown ids are fine."""
     deletion = uuid4()
     with pool.connection() as conn:
-        found = image_rows.get(conn, image_id)
-        if found is None:
+        home = image_rows.home(conn, image_id)
+        if home is None:
             return
-        collection_rows.hold(conn, [found.collection_id])
+        collection_rows.hold(conn, [home])
         image_rows.hold(conn, image_id)
-        removals.doom_image(conn, deletion, image_id)
+        removals.doom_image(conn, deletion, collection_id=home, image_id=image_id)
         gone = image_rows.delete(conn, image_id)
         if gone is None:
             return
@@ -228,8 +230,11 @@ def change_face(
     """
     try:
         with conn.transaction():
+            home = face_rows.home(conn, face_id)
+            if home is None:
+                raise FaceNotFound(face_id)
+            collection_rows.hold(conn, [home])
             found = face(conn, face_id)
-            collection_rows.hold(conn, [found.collection_id])
             known = face_rows.update(conn, found, external_id=external_id, metadata=metadata)
             if not known:
                 raise FaceNotFound(face_id)
@@ -265,10 +270,13 @@ def delete_face(pool: Pool, blobs: BlobStore, face_id: UUID) -> None:
     """Delete one face; its image stays. Unknown ids are fine."""
     deletion = uuid4()
     with pool.connection() as conn:
+        home = face_rows.home(conn, face_id)
+        if home is None:
+            return
+        collection_rows.hold(conn, [home])
         found = face_rows.get(conn, face_id)
         if found is None:
             return
-        collection_rows.hold(conn, [found.collection_id])
         image_rows.hold(conn, found.image_id)
         gone = face_rows.delete(conn, face_id)
         if gone is None:

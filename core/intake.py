@@ -174,6 +174,7 @@ def _check(upload: Upload, limits: PhotoLimits) -> _Checked:
 def _store(
     conn: Connection, services: Services, collection_id: UUID, checked: Sequence[_Checked]
 ) -> Receipt:
+    collection_rows.hold(conn, [collection_id])
     # Locked in one order by everybody, so that two uploads of the same photos never deadlock.
     digests = sorted({photo.sha256 for photo in checked if photo.header is not None})
     for sha256 in digests:

@@ -39,6 +39,7 @@ def create(
     """
     try:
         with conn.transaction():
+            collection_rows.hold(conn, [collection_id])
             made = rows.insert(
                 conn,
                 collection_id=collection_id,
@@ -111,13 +112,13 @@ def change(
 def delete(conn: Connection, person_id: UUID, *, actor: str) -> None:
     """Delete a person; their faces stay and become unnamed. Unknown ids are fine."""
     with conn.transaction():
-        person = rows.get(conn, person_id)
-        if person is None:
+        home = rows.home(conn, person_id)
+        if home is None:
             return
-        collection_rows.hold(conn, [person.collection_id])
+        collection_rows.hold(conn, [home])
         # Or a face assigned at this moment would become unnamed without an event.
         rows.lock(conn, person_id)
-        _move(conn, person.collection_id, rows.faces_of(conn, person_id), None, actor)
+        _move(conn, home, rows.faces_of(conn, home, person_id), None, actor)
         rows.delete(conn, person_id)
 
 
@@ -129,13 +130,11 @@ def assign(conn: Connection, person_id: UUID, face_ids: Sequence[UUID], *, actor
         WrongCollection: A face is in another collection than the person; nothing was changed.
     """
     with conn.transaction():
-        person = get(conn, person_id)
-        collection_rows.hold(conn, [person.collection_id])
+        home = _hold_home(conn, person_id)
         if not rows.hold(conn, person_id):
             raise PersonNotFound(person_id)
-        for face_id in face_ids:
-            _require_in(conn, face_id, person.collection_id)
-        _move(conn, person.collection_id, face_ids, person_id, actor)
+        _require_in(conn, face_ids, home)
+        _move(conn, home, face_ids, person_id, actor)
     return get(conn, person_id)
 
 
@@ -146,19 +145,27 @@ def unassign(conn: Connection, person_id: UUID, face_ids: Sequence[UUID], *, act
         PersonNotFound: There is none with this id.
     """
     with conn.transaction():
-        person = get(conn, person_id)
-        collection_rows.hold(conn, [person.collection_id])
-        theirs = set(rows.faces_of(conn, person_id)) & set(face_ids)
-        _move(conn, person.collection_id, sorted(theirs), None, actor)
+        home = _hold_home(conn, person_id)
+        theirs = set(rows.faces_of(conn, home, person_id)) & set(face_ids)
+        _move(conn, home, sorted(theirs), None, actor)
     return get(conn, person_id)
 
 
-def _require_in(conn: Connection, face_id: UUID, collection_id: UUID) -> None:
-    face = face_rows.get(conn, face_id)
-    if face is None:
-        raise FaceNotFound(face_id)
-    if face.collection_id != collection_id:
-        raise WrongCollection(f"Face {face_id} belongs to another collection than the person.")
+def _hold_home(conn: Connection, person_id: UUID) -> UUID:
+    home = rows.home(conn, person_id)
+    if home is None:
+        raise PersonNotFound(person_id)
+    collection_rows.hold(conn, [home])
+    return home
+
+
+def _require_in(conn: Connection, face_ids: Sequence[UUID], collection_id: UUID) -> None:
+    present = face_rows.present(conn, collection_id, face_ids)
+    for face_id in face_ids:
+        if face_id not in present:
+            if face_rows.home(conn, face_id) is None:
+                raise FaceNotFound(face_id)
+            raise WrongCollection(f"Face {face_id} belongs to another collection than the person.")
 
 
 def _move(

@@ -2,6 +2,14 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
+CREATE FUNCTION public.home_of_face(face_id uuid) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+        BEGIN
+            RETURN (SELECT faces.collection_id FROM faces WHERE faces.id = face_id);
+        END $$;
+
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
 );
@@ -1029,9 +1037,6 @@ ALTER TABLE ONLY public.assignment_events
 
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_space_id_fkey FOREIGN KEY (space_id) REFERENCES public.spaces(id);
-
-ALTER TABLE public.faces
-    ADD CONSTRAINT faces_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE public.faces
     ADD CONSTRAINT faces_image_fkey FOREIGN KEY (collection_id, image_id) REFERENCES public.images(collection_id, id) ON DELETE CASCADE;

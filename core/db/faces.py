@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value, glimpse
 from core.faces import AnalysedFace, Embedding
 from core.facets import NO_FACETS, Facets
 
@@ -123,17 +123,40 @@ def _row(new: NewFace) -> tuple[Any, ...]:
     )
 
 
+def home(conn: Connection, face_id: UUID) -> UUID | None:
+    """Return the collection of a face, and keep no lock; None when there is no such row."""
+    found: UUID | None = glimpse(conn, SQL["home"], {"id": face_id})
+    return found
+
+
 def get(conn: Connection, face_id: UUID) -> Face | None:
     """Return one face."""
-    return fetch_one(conn, Face, SQL["get"], {"id": face_id})
+    return fetch_one(conn, Face, SQL["get"], _place(conn, face_id))
 
 
-def of_images(conn: Connection, image_ids: Sequence[UUID]) -> dict[UUID, list[Face]]:
-    """Return the faces of each image that has any, in order of position."""
+def _place(conn: Connection, face_id: UUID) -> dict[str, UUID | None]:
+    return {"collection_id": home(conn, face_id), "id": face_id}
+
+
+def of_images(
+    conn: Connection, image_ids: Sequence[UUID], *, collection_ids: Iterable[UUID]
+) -> dict[UUID, list[Face]]:
+    """Return the faces of each image that has any, in order of position.
+
+    Args:
+        collection_ids: Of the images: no other partition is looked into.
+    """
+    params = {"image_ids": list(image_ids), "collection_ids": list(set(collection_ids))}
     found: dict[UUID, list[Face]] = {}
-    for face in fetch_all(conn, Face, SQL["of_images"], {"image_ids": list(image_ids)}):
+    for face in fetch_all(conn, Face, SQL["of_images"], params):
         found.setdefault(face.image_id, []).append(face)
     return found
+
+
+def present(conn: Connection, collection_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of *ids* that are faces of the collection."""
+    params = {"collection_id": collection_id, "ids": list(ids)}
+    return {row[0] for row in conn.execute(SQL["present"], params)}
 
 
 def page(
@@ -166,7 +189,7 @@ def page(
 
 def embedding(conn: Connection, face_id: UUID) -> Embedding | None:
     """Return the stored embedding, rounded to half precision as it is searched."""
-    found = fetch_value(conn, SQL["embedding"], {"id": face_id})
+    found = fetch_value(conn, SQL["embedding"], _place(conn, face_id))
     return None if found is None else np.asarray(found.to_numpy(), dtype=np.float32)
 
 
@@ -204,4 +227,4 @@ def repeat_facets(conn: Connection, *, collection_id: UUID, image_id: UUID, face
 
 def delete(conn: Connection, face_id: UUID) -> Removed | None:
     """Delete one face; None when there is no such row."""
-    return fetch_one(conn, Removed, SQL["delete"], {"id": face_id})
+    return fetch_one(conn, Removed, SQL["delete"], _place(conn, face_id))

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value, glimpse
 from core.facets import NO_FACETS, Facets
 
 SQL = queries.load("images")
@@ -106,6 +106,12 @@ def insert(
         },
     )
     return made
+
+
+def home(conn: Connection, image_id: UUID) -> UUID | None:
+    """Return the collection of an image, and keep no lock; None when there is no such row."""
+    found: UUID | None = glimpse(conn, SQL["home"], {"id": image_id})
+    return found
 
 
 def get(conn: Connection, image_id: UUID) -> Image | None:

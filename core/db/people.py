@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value, glimpse
 from core.faces import Embedding
 
 SQL = queries.load("people")
@@ -67,9 +67,16 @@ def insert(
     return made
 
 
+def home(conn: Connection, person_id: UUID) -> UUID | None:
+    """Return the collection of a person, and keep no lock; None when there is no such row."""
+    found: UUID | None = glimpse(conn, SQL["home"], {"id": person_id})
+    return found
+
+
 def get(conn: Connection, person_id: UUID) -> Person | None:
     """Return one person."""
-    return fetch_one(conn, Person, SQL["get"], {"id": person_id})
+    params = {"id": person_id, "collection_id": fetch_value(conn, SQL["home"], {"id": person_id})}
+    return fetch_one(conn, Person, SQL["get"], params)
 
 
 def page(
@@ -125,9 +132,10 @@ def delete(conn: Connection, person_id: UUID) -> bool:
     return execute(conn, SQL["delete"], {"id": person_id}) == 1
 
 
-def faces_of(conn: Connection, person_id: UUID) -> list[UUID]:
+def faces_of(conn: Connection, collection_id: UUID, person_id: UUID) -> list[UUID]:
     """Return and lock the ids of a person's faces."""
-    return [row[0] for row in conn.execute(SQL["faces_of"], {"id": person_id})]
+    params = {"collection_id": collection_id, "id": person_id}
+    return [row[0] for row in conn.execute(SQL["faces_of"], params)]
 
 
 def move_faces(

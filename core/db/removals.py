@@ -32,9 +32,10 @@ def doom_face(conn: Connection, deletion: UUID, face_id: UUID) -> None:
     execute(conn, SQL["doom_face"], {"deletion": deletion, "face_id": face_id})
 
 
-def doom_image(conn: Connection, deletion: UUID, image_id: UUID) -> None:
+def doom_image(conn: Connection, deletion: UUID, *, collection_id: UUID, image_id: UUID) -> None:
     """Write down the files of an image and of its faces; before the rows are deleted."""
-    execute(conn, SQL["doom_image"], {"deletion": deletion, "image_id": image_id})
+    params = {"deletion": deletion, "collection_id": collection_id, "image_id": image_id}
+    execute(conn, SQL["doom_image"], params)
 
 
 def doom_collection(conn: Connection, deletion: UUID, collection_id: UUID) -> None:

@@ -31,6 +31,12 @@ def fetch_value(conn: Connection, query: Query, params: Params) -> Any:
     return None if found is None else found[0]
 
 
+def glimpse(conn: Connection, query: Query, params: Params) -> Any:
+    """Return what `fetch_value` does, and keep no lock on the tables, as a transaction would."""
+    with conn.transaction(force_rollback=True):
+        return fetch_value(conn, query, params)
+
+
 def execute(conn: Connection, query: Query, params: Params) -> int:
     """Run a statement; return the number of rows it changed."""
     return conn.execute(query, params).rowcount

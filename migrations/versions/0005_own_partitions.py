@@ -22,6 +22,9 @@ def upgrade() -> None:
         DROP INDEX images_by_collection;
         ALTER TABLE people ADD CONSTRAINT people_collection_id_id_key UNIQUE (collection_id, id);
         DROP INDEX people_by_collection;
+        -- Images lead to the collection. Putting a partition in place locks whatever its keys refer to,
+        -- and those who wait for a collection meanwhile would have to be waited for.
+        ALTER TABLE faces DROP CONSTRAINT faces_collection_id_fkey;
         ALTER TABLE faces DROP CONSTRAINT faces_image_id_fkey;
         ALTER TABLE faces DROP CONSTRAINT faces_person_id_fkey;
         ALTER TABLE faces ADD CONSTRAINT faces_image_fkey FOREIGN KEY (collection_id, image_id)
@@ -33,6 +36,14 @@ def upgrade() -> None:
             CHECK (layout IN ('tail', 'own'));
         COMMENT ON COLUMN collections.layout IS
             'own: its faces are in the partition faces_c_<id>; tail: in the hashed default one.';
+
+        -- A face is asked for by its id alone. Planning that for hundreds of partitions takes a tenth of a
+        -- second; one plan for all, kept by the session, is run in less than a thousandth.
+        CREATE FUNCTION home_of_face(face_id uuid) RETURNS uuid
+            LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+        BEGIN
+            RETURN (SELECT faces.collection_id FROM faces WHERE faces.id = face_id);
+        END $$;
 
         CREATE TABLE index_work (
             id uuid PRIMARY KEY DEFAULT uuidv7(),

@@ -169,7 +169,9 @@ def test_deleting_a_collection_takes_everything_in_it_and_nothing_else(
 
     removed = collections.delete(conn, gone)
 
-    assert removed == collections.Removed(image_count=3, face_count=1, person_count=1)
+    assert removed == collections.Removed(
+        image_count=3, face_count=1, person_count=1, layout="tail"
+    )
     for table in ("images", "faces", "people", "jobs", "items"):
         left = conn.execute(f"SELECT DISTINCT collection_id FROM {table}").fetchall()  # noqa: S608
         assert left == [(kept,)], table

@@ -114,7 +114,7 @@ def test_no_face_is_no_trouble(conn: Connection) -> None:
 
     faces.insert_many(conn, no_faces)
 
-    assert faces.of_images(conn, []) == {}
+    assert faces.of_images(conn, [], collection_ids=[]) == {}
 
 
 def test_the_faces_of_images_come_in_order_of_position(conn: Connection, make: Any) -> None:
@@ -123,7 +123,7 @@ def test_the_faces_of_images_come_in_order_of_position(conn: Connection, make: A
     ids = make.faces(collection_id, [make.unit(1)] * 3, image_id=first)
     others = make.faces(collection_id, [make.unit(1)], image_id=second)
 
-    found = faces.of_images(conn, [second, first, empty])
+    found = faces.of_images(conn, [second, first, empty], collection_ids=[collection_id])
 
     assert {image: [face.id for face in them] for image, them in found.items()} == {
         first: ids,

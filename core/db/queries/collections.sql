@@ -68,17 +68,40 @@ UPDATE collections
    SET image_count = image_count + %(images)s, face_count = face_count + %(faces)s
  WHERE id = %(id)s;
 
+-- name: close_gate
+-- Lets in nobody else (see `hold`). A lock on the row alone would be overtaken for ever by those who
+-- share the row, as long as one of them is always there.
+SELECT pg_advisory_xact_lock(hashtextextended('facesearch.collection.' || %(id)s::uuid::text, 0));
+
 -- name: lock
--- Nobody deletes or resizes the collection until this transaction ends.
+-- Nobody deletes, moves or fills the collection until this transaction ends.
 SELECT 1 FROM collections WHERE id = %(id)s FOR UPDATE;
 
 -- name: hold
 -- Whoever changes what is in a collection takes this first, then images, items and faces: in one
--- order, nobody waits in a circle with whoever deletes the collection.
+-- order, nobody waits in a circle with whoever deletes or moves the collection.
 SELECT id FROM collections WHERE id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE;
 
+-- name: pass_gates
+SELECT pg_advisory_xact_lock_shared(hashtextextended('facesearch.collection.' || id::text, 0))
+  FROM (SELECT unnest(%(ids)s::uuid[]) AS id ORDER BY id) AS sorted;
+
+-- name: delete_faces
+DELETE FROM faces WHERE collection_id = %(id)s;
+
+-- name: plan_once
+-- For the foreign keys of what is deleted next: they would be planned anew for every row.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
+
+-- name: delete_items
+DELETE FROM items WHERE collection_id = %(id)s;
+
+-- name: delete_images
+DELETE FROM images WHERE collection_id = %(id)s;
+
+-- name: delete_people
+DELETE FROM people WHERE collection_id = %(id)s;
+
 -- name: delete
--- Returns what went with it, for the receipt. Rows of other tables follow by foreign key.
-DELETE FROM collections WHERE id = %(id)s
-RETURNING image_count, face_count,
-          (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count;
+-- What is left of it in other tables follows by foreign key.
+DELETE FROM collections WHERE id = %(id)s RETURNING image_count, face_count, layout;

@@ -8,13 +8,17 @@ COPY faces (id, collection_id, image_id, position, box, landmarks, score, norm, 
             brightness, size, yaw, pitch, roll, embedding, tags, captured_at)
 FROM STDIN (FORMAT BINARY);
 
+-- name: home
+-- Looks into every partition; with the collection at hand, the others look into one.
+SELECT home_of_face(%(id)s);
+
 -- name: get
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
        faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
- WHERE faces.id = %(id)s;
+ WHERE faces.collection_id = %(collection_id)s AND faces.id = %(id)s;
 
 -- name: of_images
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
@@ -22,10 +26,14 @@ SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.na
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
        faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
- WHERE faces.image_id = ANY(%(image_ids)s)
+ WHERE faces.collection_id = ANY(%(collection_ids)s) AND faces.image_id = ANY(%(image_ids)s)
  ORDER BY faces.image_id, faces.position;
 
+-- name: present
+SELECT id FROM faces WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s);
+
 -- name: page
+-- That tags are not empty is said for the planner: the index of tags is of such rows only.
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
@@ -36,14 +44,15 @@ SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.na
    AND (%(person_id)s::uuid IS NULL OR faces.person_id = %(person_id)s)
    AND (%(named)s::boolean IS NULL OR (faces.person_id IS NOT NULL) = %(named)s)
    AND (%(external_id)s::text IS NULL OR faces.external_id = %(external_id)s)
-   AND (%(tag)s::text IS NULL OR faces.tags @> ARRAY[%(tag)s::text])
+   AND (%(tag)s::text IS NULL
+        OR (faces.tags @> ARRAY[%(tag)s::text] AND faces.tags <> '{}'))
    AND (%(captured_from)s::timestamptz IS NULL OR faces.captured_at >= %(captured_from)s)
    AND (%(captured_before)s::timestamptz IS NULL OR faces.captured_at < %(captured_before)s)
  ORDER BY faces.id DESC
  LIMIT %(limit)s;
 
 -- name: embedding
-SELECT embedding FROM faces WHERE id = %(id)s;
+SELECT embedding FROM faces WHERE collection_id = %(collection_id)s AND id = %(id)s;
 
 -- name: update
 -- A null keeps what is there; external_id is cleared with an empty text.
@@ -60,4 +69,4 @@ UPDATE faces SET tags = %(tags)s, captured_at = %(captured_at)s
    AND (tags, captured_at) IS DISTINCT FROM (%(tags)s::text[], %(captured_at)s::timestamptz);
 
 -- name: delete
-DELETE FROM faces WHERE id = %(id)s RETURNING collection_id, image_id;
+DELETE FROM faces WHERE collection_id = %(collection_id)s AND id = %(id)s RETURNING collection_id, image_id;

@@ -11,6 +11,9 @@ VALUES (%(collection_id)s, %(sha256)s, %(external_id)s, %(metadata)s, %(tags)s, 
 ON CONFLICT (collection_id, sha256) DO NOTHING
 RETURNING id;
 
+-- name: home
+SELECT collection_id FROM images WHERE id = %(id)s;
+
 -- name: get
 SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
        width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
@@ -27,7 +30,8 @@ SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, file
   FROM images WHERE id = ANY(%(ids)s);
 
 -- name: page
--- Newest first: a photo just added is seen at once, and keys keep a page stable.
+-- Newest first: a photo just added is seen at once, and keys keep a page stable. That tags are not
+-- empty is said for the planner: the index of tags is of such rows only.
 SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
        width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
   FROM images
@@ -35,7 +39,7 @@ SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, file
    AND (%(after)s::uuid IS NULL OR id < %(after)s)
    AND (%(state)s::text IS NULL OR state = %(state)s)
    AND (%(external_id)s::text IS NULL OR external_id = %(external_id)s)
-   AND (%(tag)s::text IS NULL OR tags @> ARRAY[%(tag)s::text])
+   AND (%(tag)s::text IS NULL OR (tags @> ARRAY[%(tag)s::text] AND tags <> '{}'))
    AND (%(captured_from)s::timestamptz IS NULL OR captured_at >= %(captured_from)s)
    AND (%(captured_before)s::timestamptz IS NULL OR captured_at < %(captured_before)s)
  ORDER BY id DESC

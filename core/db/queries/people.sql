@@ -3,19 +3,27 @@ INSERT INTO people (collection_id, name, external_id, metadata)
 VALUES (%(collection_id)s, %(name)s, %(external_id)s, %(metadata)s)
 RETURNING id;
 
+-- name: home
+SELECT collection_id FROM people WHERE id = %(id)s;
+
 -- name: get
+-- The collection is repeated for the faces: they are looked for in its partition alone.
 SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
-       (SELECT count(*) FROM faces WHERE faces.person_id = people.id) AS face_count,
-       (SELECT faces.id FROM faces WHERE faces.person_id = people.id
+       (SELECT count(*) FROM faces
+         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id) AS face_count,
+       (SELECT faces.id FROM faces
+         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id
          ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
        people.created_at, people.updated_at
   FROM people
- WHERE people.id = %(id)s;
+ WHERE people.id = %(id)s AND people.collection_id = %(collection_id)s;
 
 -- name: page
 SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
-       (SELECT count(*) FROM faces WHERE faces.person_id = people.id) AS face_count,
-       (SELECT faces.id FROM faces WHERE faces.person_id = people.id
+       (SELECT count(*) FROM faces
+         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id) AS face_count,
+       (SELECT faces.id FROM faces
+         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id
          ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
        people.created_at, people.updated_at
   FROM people
@@ -46,7 +54,8 @@ SELECT 1 FROM people WHERE id = %(id)s FOR UPDATE;
 DELETE FROM people WHERE id = %(id)s;
 
 -- name: faces_of
-SELECT id FROM faces WHERE person_id = %(id)s ORDER BY id FOR UPDATE;
+SELECT id FROM faces WHERE collection_id = %(collection_id)s AND person_id = %(id)s
+ ORDER BY id FOR UPDATE;
 
 -- name: move_faces
 -- Give faces to a person, or to nobody; returns those that really moved, with where they were.

@@ -4,7 +4,8 @@ VALUES (%(deletion)s, 'crop', replace(%(face_id)s::uuid::text, '-', ''));
 
 -- name: doom_image
 INSERT INTO doomed_files (deletion, kind, key)
-SELECT %(deletion)s, 'crop', replace(id::text, '-', '') FROM faces WHERE image_id = %(image_id)s
+SELECT %(deletion)s, 'crop', replace(id::text, '-', '')
+  FROM faces WHERE collection_id = %(collection_id)s AND image_id = %(image_id)s
  UNION ALL
 SELECT %(deletion)s, 'photo', encode(sha256, 'hex') FROM images WHERE id = %(image_id)s;
 
