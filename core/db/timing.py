@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -13,13 +13,16 @@ from core.db import queries
 from core.db import search as rows
 from core.db.indexes import table_name
 from core.db.pool import Connection
+from core.db.rows import fetch_value
 from core.db.search import GroupBy, Kind, Query
 
 SQL = queries.load("timing")
 
-ROWS: Final = 2_000
+ROWS: Final = 5_000
 CANDIDATES: Final = 100
 REPEATS: Final = 4
+
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +31,35 @@ class Costs:
 
     Attributes:
         row_us: To compare a face with its neighbours in the table.
-        scattered_us: To fetch and compare a face that an index names.
         looked_us: To look at a face that a condition refuses.
         candidate_us: For each candidate of an index scan without conditions.
     """
 
     row_us: float
-    scattered_us: float
     looked_us: float
     candidate_us: float
 
 
-def measure(conn: Connection, collection_id: UUID, kind: Kind, faces: int) -> Costs | None:
+def measure(conn: Connection, collection_id: UUID, kind: Kind) -> Costs | None:
     """Time each way on a part of an own partition that has an index: some tens of milliseconds.
 
-    Args:
-        faces: In the partition, about.
-
-    Returns:
-        None where a sample of it is empty: so is the partition, or it is small.
+    None: the partition is empty.
     """
     leaf = sql.Identifier(table_name(collection_id))
-    percent = sql.Literal(min(100.0, 100 * ROWS / max(1, faces)))
-    statement = sql.SQL(SQL["some"]).format(leaf=leaf, percent=percent)
-    some = conn.execute(statement, {"rows": ROWS}).fetchall()
-    if not some:
+    stored = fetch_value(conn, sql.SQL(SQL["probe"]).format(leaf=leaf), {})
+    if stored is None:
         return None
-    params = {"probe": some[0][1], "ids": [row[0] for row in some], "rows": len(some)}
+    params = {"probe": stored, "rows": ROWS}
 
     def timed(name: str) -> float:
         statement = sql.SQL(SQL[name]).format(leaf=leaf)
-        return _us(lambda: conn.execute(statement, params).fetchall()) / len(some)
+        taken, (_, rows) = _us(lambda: conn.execute(statement, params).fetchall()[0])
+        return taken / rows
 
     return Costs(
         row_us=timed("rows"),
-        scattered_us=timed("scattered"),
         looked_us=timed("looks"),
-        candidate_us=_index_us(conn, collection_id, kind, some[0][1].to_numpy()) / CANDIDATES,
+        candidate_us=_index_us(conn, collection_id, kind, stored.to_numpy()) / CANDIDATES,
     )
 
 
@@ -72,14 +67,14 @@ def _index_us(conn: Connection, collection_id: UUID, kind: Kind, stored: Any) ->
     probe = np.asarray(stored, dtype=np.float32)
     query = Query((collection_id,), (1.0,), [probe], 1, GroupBy.FACE, own=True)
     with rows.index_scan(conn, ef_search=CANDIDATES, max_scan=CANDIDATES):
-        return _us(lambda: rows.groups(conn, query, kind, candidates=CANDIDATES))
+        return _us(lambda: rows.groups(conn, query, kind, candidates=CANDIDATES))[0]
 
 
-def _us(once: Callable[[], object]) -> float:
-    """Return the shortest of some repetitions: what others do meanwhile only adds to it."""
+def _us(once: Callable[[], Given]) -> tuple[float, Given]:
+    """Return the shortest of some repetitions (what others do only adds to it), and what it gave."""
     taken = []
     for _ in range(REPEATS):
         began = perf_counter()
-        once()
+        given = once()
         taken.append(perf_counter() - began)
-    return 1e6 * min(taken)
+    return 1e6 * min(taken), given

@@ -1,15 +1,13 @@
--- name: some
--- Faces that lie far from each other; of a small partition every one.
-SELECT id, embedding FROM {leaf} TABLESAMPLE SYSTEM ({percent}) LIMIT %(rows)s;
+-- name: probe
+-- Any vector will do.
+SELECT embedding FROM {leaf} LIMIT 1;
 
 -- name: rows
-SELECT max(embedding <=> %(probe)s)
+-- Comparing faces that lie side by side.
+SELECT max(embedding <=> %(probe)s), count(*)
   FROM (SELECT embedding FROM {leaf} LIMIT %(rows)s) AS faces;
 
--- name: scattered
-SELECT max(faces.embedding <=> %(probe)s)
-  FROM unnest(%(ids)s::uuid[]) AS named(id)
- CROSS JOIN LATERAL (SELECT embedding FROM {leaf} AS faces WHERE faces.id = named.id OFFSET 0) AS faces;
-
 -- name: looks
-SELECT count(*) FROM (SELECT quality FROM {leaf} LIMIT %(rows)s) AS faces WHERE quality > 1;
+-- Looking at faces that a condition refuses.
+SELECT count(*) FILTER (WHERE quality > 1), count(*)
+  FROM (SELECT quality FROM {leaf} LIMIT %(rows)s) AS faces;
