@@ -15,8 +15,9 @@ from benchmarks import gallery_rows as packed
 from benchmarks.gallery import Gallery
 from benchmarks.lfw import PACK, TEST_PACKS
 from core import collections, indexes, maintenance
+from core.db import index_work as work_rows
 from core.db.collections import Collection
-from core.db.index_work import Action
+from core.db.index_work import Action, State
 from core.db.indexes import Kind, index_name
 from core.db.migrate import upgrade
 from core.db.pool import Connection, connect
@@ -24,6 +25,7 @@ from core.db.rows import fetch_value
 from core.errors import CollectionNotFound
 from core.inference.packs import read_manifest
 from core.local import temporary
+from core.maintenance import KEPT_WORK
 from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 
@@ -66,7 +68,7 @@ def database(folder: Path) -> Iterator[Database]:
 
 
 @contextmanager
-def connected(folder: Path, url: str, *, connections: int, **changed: object) -> Iterator[Database]:
+def connected(folder: Path, url: str, *, connections: int) -> Iterator[Database]:
     """Be one process of the product, at a server that runs."""
     settings = Settings(
         _env_file=None,
@@ -84,62 +86,68 @@ def connected(folder: Path, url: str, *, connections: int, **changed: object) ->
 
 
 def prepare(database: Database, each: Gallery) -> Collection:
-    """Load a gallery, and promote and index it where the product would."""
+    """Load a gallery, and promote and index it where the product would, whatever is missing."""
     collection = collection_of(database, each)
-    settings = database.services.settings
-    if collection.layout == "own" or collection.face_count <= settings.promote_faces:
-        return collection
+    if wants_promotion(database, collection):
+        with timed(each.folder, "promoted, index included,"):
+            promote(database, collection)
+    return collection_of(database, each)
+
+
+def wants_promotion(database: Database, collection: Collection) -> bool:
+    """Say whether the product would give the collection a table of its own."""
+    least = database.services.settings.promote_faces
+    return collection.layout != "own" and collection.face_count > least
+
+
+def promote(database: Database, collection: Collection) -> None:
+    """Let the product promote and index a collection now."""
     with database.connection(autocommit=True) as conn:
         work = indexes.ask(conn, collection.id, Action.PROMOTE, actor="benchmark")
-        with timed(collection.name, "promoted, index included,"):
-            maintenance.do_one(conn, work.id, settings)
+        maintenance.do_one(conn, work.id, database.services.settings)
+        done = work_rows.get(conn, work.id)
+        if done is None or done.state != State.DONE:
+            raise SystemExit(f"The promotion failed: {done}")
         conn.execute("CHECKPOINT")
-    return collection_of(database, each)
 
 
 def collection_of(database: Database, each: Gallery) -> Collection:
     """Return the collection of a gallery, which is loaded first where it is missing."""
     name = each.folder.name
     with database.connection() as conn:
-        found = _find(conn, name)
-        if found:
-            return found
-        load(conn, each, name)
-    with database.connection(autocommit=True) as conn, timed(name, "vacuumed"):
-        conn.execute("VACUUM ANALYZE faces, images, people")
+        try:
+            return collections.find(conn, name)
+        except CollectionNotFound:
+            with timed(each.folder, "copied into the tables"):
+                made = load(conn, each, name)
+    vacuum(database)
     with database.connection() as conn:
-        return collections.find(conn, name)
+        return collections.get(conn, made)
 
 
-def _find(conn: Connection, name: str) -> Collection | None:
-    try:
-        return collections.find(conn, name)
-    except CollectionNotFound:
-        return None
+def vacuum(database: Database) -> None:
+    """Leave the tables as a quiet server does."""
+    with database.connection(autocommit=True) as conn:
+        conn.execute("VACUUM ANALYZE faces, images, people")
 
 
-def load(conn: Connection, each: Gallery, name: str) -> UUID:
+def load(conn: Connection, each: packed.Faces, name: str) -> UUID:
     """Copy a gallery into a new collection, in the caller's transaction."""
     pack = read_manifest(TEST_PACKS).pack(PACK)
     made = collections.create(conn, pack, name=name).id
     number = fetch_value(conn, "SELECT count(*) FROM collections", {})
     facets = packed.Facets(each)
-    with timed(name, "people copied"):
-        _copy_people(conn, each, made, number)
-    with timed(name, "images copied"):
-        images = packed.image_rows(each, facets, made, number)
-        _copy(conn, "images", packed.IMAGE_COLUMNS, images)
-    with timed(name, "faces copied"):
-        faces = packed.face_rows(each, facets, made, number)
-        _copy(conn, "faces", packed.FACE_COLUMNS, faces)
+    _copy_people(conn, each, made, number)
+    _copy(conn, "images", packed.IMAGE_COLUMNS, packed.image_rows(each, facets, made, number))
+    _copy(conn, "faces", packed.FACE_COLUMNS, packed.face_rows(each, facets, made, number))
+    size = len(each.owners)
     conn.execute(
-        "UPDATE collections SET image_count = %s, face_count = %s WHERE id = %s",
-        [each.size, each.size, made],
+        "UPDATE collections SET image_count = %s, face_count = %s WHERE id = %s", [size, size, made]
     )
     return made
 
 
-def _copy_people(conn: Connection, each: Gallery, collection: UUID, number: int) -> None:
+def _copy_people(conn: Connection, each: packed.Faces, collection: UUID, number: int) -> None:
     owners = packed.people(each)
     made = packed.ids(packed.PERSON, number, owners)
     statement = "COPY people (id, collection_id, name) FROM STDIN"
@@ -160,11 +168,21 @@ def _copy(conn: Connection, table: str, columns: Sequence[str], parts: Iterable[
 
 
 @contextmanager
-def timed(name: str, what: str) -> Iterator[None]:
-    """Say how long a phase took."""
+def timed(folder: Path, what: str) -> Iterator[None]:
+    """Say how long a phase of a gallery took."""
     begin = perf_counter()
     yield
-    print(f"{name}: {what} in {perf_counter() - begin:.1f} s", flush=True)
+    print(f"{folder.name}: {what} in {perf_counter() - begin:.1f} s", flush=True)
+
+
+def build_seconds(database: Database, collection: Collection) -> float | None:
+    """Return how long the last build of the collection's index took; None if there was none."""
+    with database.connection() as conn:
+        for work in work_rows.history(conn, collection.id, limit=KEPT_WORK):
+            built = work.action in (Action.BUILD, Action.REBUILD) and work.state == State.DONE
+            if built and work.started_at and work.finished_at:
+                return (work.finished_at - work.started_at).total_seconds()
+    return None
 
 
 def sizes(database: Database, collection: Collection) -> Sizes:

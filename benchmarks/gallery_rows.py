@@ -1,12 +1,13 @@
 """A gallery as rows of the product's tables, packed for binary COPY."""
 
 from collections.abc import Iterator
+from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gallery import DIMENSION, Gallery, Vectors, chunks
+from benchmarks.gallery import DIMENSION, Numbers, Vectors, chunks
 
 NULL = b"\xff\xff\xff\xff"
 """A null, as COPY writes it."""
@@ -90,13 +91,23 @@ def row_of(made: UUID) -> int:
     return made.int & 0xFFFFFFFF
 
 
+class Faces(Protocol):
+    """A gallery, seen from here: vectors, shape ``(n, 512)``, and the identity of each."""
+
+    @property
+    def vectors(self) -> Vectors: ...
+
+    @property
+    def owners(self) -> Numbers: ...
+
+
 class Facets:
     """What each face of a gallery can be filtered by. Half of all people have names."""
 
-    def __init__(self, each: Gallery) -> None:
+    def __init__(self, each: Faces) -> None:
         """Draw everything, the same each time."""
-        random = np.random.default_rng(each.size)
-        size = each.size
+        size = len(each.owners)
+        random = np.random.default_rng(size)
         self.named = each.owners % 2 == 0
         self.quality = random.random(size, np.float32)
         lot = random.random(size)
@@ -118,15 +129,15 @@ def rank_by_likeness(vectors: Vectors) -> NDArray[np.float64]:
     return ranks
 
 
-def people(each: Gallery) -> NDArray[np.int64]:
+def people(each: Faces) -> NDArray[np.int64]:
     """Return the identities that have names."""
     owners = np.unique(each.owners)
     return np.asarray(owners[owners % 2 == 0])
 
 
-def face_rows(each: Gallery, facets: Facets, collection: UUID, number: int) -> Iterator[bytes]:
+def face_rows(each: Faces, facets: Facets, collection: UUID, number: int) -> Iterator[bytes]:
     """Yield the faces in parts, as COPY wants them; *number* is the collection's among ours."""
-    for part in chunks(each.size):
+    for part in chunks(len(each.owners)):
         rows = np.arange(part.start, part.stop)
         fixed = _like(FACE, len(rows))
         fixed["id"] = ids(FACE, number, rows)
@@ -144,9 +155,9 @@ def face_rows(each: Gallery, facets: Facets, collection: UUID, number: int) -> I
         yield _joined(fixed, persons, _tags(facets, part))
 
 
-def image_rows(each: Gallery, facets: Facets, collection: UUID, number: int) -> Iterator[bytes]:
+def image_rows(each: Faces, facets: Facets, collection: UUID, number: int) -> Iterator[bytes]:
     """Yield one image for each face."""
-    for part in chunks(each.size):
+    for part in chunks(len(each.owners)):
         rows = np.arange(part.start, part.stop)
         fixed = _like(IMAGE, len(rows))
         fixed["id"] = ids(IMAGE, number, rows)
