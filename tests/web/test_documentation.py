@@ -18,6 +18,8 @@ OPERATION_IDS = {
     "health", "limits", "list_packs",
     "create_collection", "list_collections", "get_collection", "change_collection",
     "delete_collection",
+    "list_indexes", "get_collection_index", "work_on_collection_index",
+    "list_audits",
     "upload_images", "list_images", "get_image", "change_image", "delete_image", "get_original",
     "get_thumbnail",
     "list_faces", "get_face", "change_face", "delete_face", "get_crop",

@@ -20,13 +20,14 @@ from web.api.routes import Operation, Routes
 NOUNS: tuple[Routes, ...] = (
     system.routes,
     collections.routes,
+    indexes.routes,
+    audits.routes,
+    audits.routes,
     images.routes,
     faces.routes,
     people.routes,
     search.routes,
     jobs.routes,
-    indexes.routes,
-    audits.routes,
 )
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from core import indexes, maintenance
+from core import indexes, maintenance, recall
 from core.db.index_work import Action
 from core.db.indexes import Kind
 from core.errors import FaceSearchError, InvalidRequest
@@ -28,11 +28,14 @@ def index() -> ResponseReturnValue:
     least = services().settings.promote_faces
     with services().pool.connection() as conn:
         found = indexes.statuses(conn, least_faces=least, limit=PER_PAGE + 1, after=after)
+        audits = {audit.collection_id: audit for audit in recall.latest(conn)}
     return render_template(
         "indexes/index.html",
         statuses=found[:PER_PAGE],
         more=found[PER_PAGE - 1].table.collection_id if len(found) > PER_PAGE else None,
         promote_faces=least,
+        audits=audits,
+        goal=services().settings.recall_goal,
         words=INDEX_WORK,
     )
 

@@ -26,6 +26,7 @@ def test_before_the_first_audit_the_page_says_when_it_comes(
     page = visitor.get(f"/collections/{indexed.collection.id}/index")
 
     assert "Not measured yet" in visitor.read(page)
+    assert "Not measured yet" in visitor.read(visitor.get("/system/indexes"))
     assert "every 24 hours" in visitor.read(page)
 
 
@@ -55,6 +56,9 @@ def test_an_index_that_finds_too_little_is_called_so(
 
     page = visitor.read(visitor.get(f"/collections/{indexed.collection.id}/index"))
 
+    listed = visitor.read(visitor.get("/system/indexes"))
+
+    assert "50.0 % Too few" in listed
     assert "Less than wanted" in page
     assert "it lost 3" in page
     assert "None is enough" in page
