@@ -22,7 +22,6 @@ NOUNS: tuple[Routes, ...] = (
     collections.routes,
     indexes.routes,
     audits.routes,
-    audits.routes,
     images.routes,
     faces.routes,
     people.routes,
