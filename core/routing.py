@@ -13,7 +13,7 @@ from uuid import UUID
 from core.db import search as rows
 from core.db import timing
 from core.db.collections import Collection
-from core.db.pool import Connection
+from core.db.pool import Connection, Pool
 from core.db.search import Kind, Query
 from core.db.timing import Costs
 
@@ -51,6 +51,7 @@ TIMED_S: Final = 3600.0
 """How long what was timed is believed."""
 
 MOST_REMEMBERED: Final = 1_000
+PREPARED: Final = 20
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -153,7 +154,7 @@ class Router:
         ef_search = collection.ef_search or ef_search
         candidates = _candidates(query, kind, ef_search, share.matching)
         visited = candidates / share.matching
-        costs = self.costs(conn, collection, kind)
+        costs = self.costs(conn, collection.id, kind)
         estimate = Estimate(
             faces=collection.face_count,
             matching=round(share.matching * collection.face_count),
@@ -172,16 +173,24 @@ class Router:
             estimate=estimate,
         )
 
-    def costs(self, conn: Connection, collection: Collection, kind: Kind) -> Costs:
-        """Return what the ways cost here, timed on the collection itself at the first need."""
-        known = self._costs.get(collection.id)
+    def prepare(self, pool: Pool) -> None:
+        """Time the largest collections, so that nobody's first search waits for that."""
+        with pool.connection() as conn:
+            for collection_id, kind in rows.kinds(
+                conn, timing.largest(conn, limit=PREPARED)
+            ).items():
+                self.costs(conn, collection_id, kind)
+
+    def costs(self, conn: Connection, collection_id: UUID, kind: Kind) -> Costs:
+        """Return what the ways cost here, timed on the collection itself if that is not known."""
+        known = self._costs.get(collection_id)
         if known is None or known[0] < time.monotonic():
             with self._timing:
-                known = self._costs.get(collection.id)
+                known = self._costs.get(collection_id)
                 if known is None or known[0] < time.monotonic():
-                    found = timing.measure(conn, collection.id, kind)
-                    known = (time.monotonic() + TIMED_S, found or TYPICAL)
-                    _remember(self._costs, collection.id, known)
+                    found = timing.measure(conn, collection_id, kind) or TYPICAL
+                    known = (time.monotonic() + TIMED_S, found)
+                    _remember(self._costs, collection_id, known)
         return known[1]
 
     def _selectivity(self, conn: Connection, collection: Collection, query: Query) -> _Selectivity:

@@ -63,6 +63,11 @@ def measure(conn: Connection, collection_id: UUID, kind: Kind) -> Costs | None:
     )
 
 
+def largest(conn: Connection, *, limit: int) -> list[UUID]:
+    """Return the largest collections that have a partition of their own."""
+    return [row[0] for row in conn.execute(SQL["largest"], {"limit": limit})]
+
+
 def _index_us(conn: Connection, collection_id: UUID, kind: Kind, stored: Any) -> float:
     probe = np.asarray(stored, dtype=np.float32)
     query = Query((collection_id,), (1.0,), [probe], 1, GroupBy.FACE, own=True)

@@ -1,3 +1,7 @@
+-- name: largest
+-- The largest collections that may have an index.
+SELECT id FROM collections WHERE layout = 'own' ORDER BY face_count DESC LIMIT %(limit)s;
+
 -- name: probe
 -- Any vector will do.
 SELECT embedding FROM {leaf} LIMIT 1;
