@@ -860,11 +860,15 @@ CREATE INDEX faces_tail_7_person_id_quality_id_idx ON public.faces_tail_7 USING 
 
 CREATE INDEX faces_tail_7_tags_idx ON public.faces_tail_7 USING gin (tags) WHERE (tags <> '{}'::text[]);
 
+CREATE INDEX images_by_capture ON public.images USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
 CREATE INDEX images_by_external_prefix ON public.images USING btree (collection_id, external_id text_pattern_ops) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX images_by_metadata ON public.images USING gin (metadata jsonb_path_ops) WHERE (metadata <> '{}'::jsonb);
 
 CREATE INDEX images_by_sha256 ON public.images USING btree (sha256);
+
+CREATE INDEX images_by_tag ON public.images USING gin (tags) WHERE (tags <> '{}'::text[]);
 
 CREATE INDEX index_work_by_collection ON public.index_work USING btree (collection_id, id);
 

@@ -33,6 +33,9 @@ def upgrade() -> None:
             WHERE captured_at IS NOT NULL;
         CREATE INDEX faces_by_tag ON faces USING gin (tags) WHERE tags <> '{}';
         CREATE INDEX faces_by_cluster ON faces (cluster_id) WHERE cluster_id IS NOT NULL;
+        CREATE INDEX images_by_tag ON images USING gin (tags) WHERE tags <> '{}';
+        CREATE INDEX images_by_capture ON images (collection_id, captured_at)
+            WHERE captured_at IS NOT NULL;
         CREATE INDEX images_by_metadata ON images USING gin (metadata jsonb_path_ops)
             WHERE metadata <> '{}';
         CREATE INDEX people_by_metadata ON people USING gin (metadata jsonb_path_ops)

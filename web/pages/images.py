@@ -39,8 +39,9 @@ def change(image_id: UUID) -> ResponseReturnValue:
         external_id = forms.external_id_in(request.form)
         with services().pool.connection() as conn:
             before = gallery.image(conn, image_id).image
-            # As the form shows it, without fractions of a second: sent back unchanged, it stays.
-            same = form_time(taken) == form_time(before.captured_at)
+        # As the form shows it, without fractions of a second: sent back unchanged, it stays.
+        same = form_time(taken) == form_time(before.captured_at)
+        with services().pool.connection() as conn:
             gallery.change_image(
                 conn,
                 image_id,
@@ -88,7 +89,9 @@ def unname_face(face_id: UUID) -> ResponseReturnValue:
     """Take a face from its person; ``back`` says whether to return to the person's page."""
     with services().pool.connection() as conn:
         face = gallery.face(conn, face_id)
-        if face.person_id is not None:
+    if face.person_id is not None:
+        # In a transaction of its own: what was read before must not be locked while it waits.
+        with services().pool.connection() as conn:
             people.unassign(conn, face.person_id, [face_id], actor=actor())
     if request.form.get("back") == "person" and face.person_id is not None:
         target = url_for("pages.people.show", person_id=face.person_id, note="face_unnamed")
