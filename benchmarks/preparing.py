@@ -20,7 +20,7 @@ from core.finding import Options, find
 PREPARED = 5
 """As psycopg does unless it is told otherwise: from the sixth time on."""
 
-ROUNDS = 2
+QUERIES = 1_000
 
 
 def main() -> None:
@@ -46,8 +46,7 @@ def measure(database: Database, each: Gallery) -> list[str]:
     collection = databases.collection_of(database, each)
     seconds: dict[int | None, list[float]] = {None: [], PREPARED: []}
     kind = ""
-    for number in range(ROUNDS * len(each.queries)):
-        query = each.queries[number % len(each.queries)]
+    for number, query in enumerate(each.queries[:QUERIES]):
         order = (None, PREPARED) if number % 2 else (PREPARED, None)
         for threshold in order:
             with database.services.pool.connection() as conn:

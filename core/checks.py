@@ -19,7 +19,8 @@ from core.errors import DatabaseUnavailable, SetupError
 from core.settings import MIB, Settings
 
 LEAST_WORK_MEM = 32 * MIB
-"""Below it the filtered rows of an exact search go through temporary files."""
+"""What a search by an index under conditions may remember of its walk, eight times over. Where that is
+too little it stops, and every face is looked at instead."""
 
 LEAST_WAL = 2048 * MIB
 """A face written into a search index costs 16 KiB of log, and 65 KiB soon after a checkpoint."""
@@ -236,7 +237,8 @@ def _memory_of_searches(server: Server) -> Finding:
     if server.work_mem < LEAST_WORK_MEM:
         return Finding(
             Level.WARNING,
-            f"work_mem is {_mib(server.work_mem)}: exact searches will write temporary files.",
+            f"work_mem is {_mib(server.work_mem)}: searches by an index under conditions stop "
+            "early, and look at every face instead.",
             f"Set work_mem to {_mib(LEAST_WORK_MEM)} or more.",
         )
     return Finding(Level.OK, f"work_mem {_mib(server.work_mem)}")

@@ -182,6 +182,21 @@ def test_wrong_settings_are_listed_at_once_and_without_a_traceback(system: Syste
     assert "Traceback" not in found.stderr
 
 
+def test_what_is_not_well_with_the_database_is_said_at_the_start_and_by_status(
+    system: System, fresh_database: Callable[[], str]
+) -> None:
+    url = fresh_database()
+    with psycopg.connect(url) as conn:
+        conn.execute("UPDATE pg_extension SET extversion = '0.8.4' WHERE extname = 'vector'")
+    cure = "Run ALTER EXTENSION vector UPDATE in this database."
+
+    process = system.up(FACESEARCH_DATABASE_URL=url)
+    found = system.run("status", FACESEARCH_DATABASE_URL=url)
+
+    assert (found.returncode, found.stdout.count(cure)) == (0, 1)
+    assert stop(process).count(cure) == 1
+
+
 def test_migrate_needs_the_database_to_be_up(system: System) -> None:
     found = system.run("migrate")
 
