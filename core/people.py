@@ -49,6 +49,7 @@ def create(
             )
             if face_ids:
                 assign(conn, made, face_ids, actor=actor)
+            collection_rows.count(conn, collection_id, people=1)
     except UniqueViolation:
         raise _taken(external_id) from None
     except ForeignKeyViolation:
@@ -119,7 +120,8 @@ def delete(conn: Connection, person_id: UUID, *, actor: str) -> None:
         # Or a face assigned at this moment would become unnamed without an event.
         rows.lock(conn, person_id)
         _move(conn, home, rows.faces_of(conn, home, person_id), None, actor)
-        rows.delete(conn, person_id)
+        if rows.delete(conn, person_id):
+            collection_rows.count(conn, home, people=-1)
 
 
 def assign(conn: Connection, person_id: UUID, face_ids: Sequence[UUID], *, actor: str) -> Person:

@@ -59,6 +59,7 @@ CREATE TABLE public.collections (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     quality_gate text DEFAULT 'off'::text NOT NULL,
     layout text DEFAULT 'tail'::text NOT NULL,
+    person_count bigint DEFAULT 0 NOT NULL,
     alarm_budget integer,
     impostors jsonb,
     ef_search smallint,
@@ -70,6 +71,7 @@ CREATE TABLE public.collections (
     CONSTRAINT collections_image_count_check CHECK ((image_count >= 0)),
     CONSTRAINT collections_layout_check CHECK ((layout = ANY (ARRAY['tail'::text, 'own'::text]))),
     CONSTRAINT collections_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT collections_person_count_check CHECK ((person_count >= 0)),
     CONSTRAINT collections_quality_gate_check CHECK ((quality_gate = ANY (ARRAY['off'::text, 'standard'::text, 'strict'::text]))),
     CONSTRAINT collections_threshold_check CHECK (((threshold >= ('-1'::integer)::double precision) AND (threshold <= (1)::double precision)))
 );

@@ -75,6 +75,7 @@ def assert_counters_are_true(queue: Queue) -> None:
         SELECT c.id FROM collections AS c
          WHERE c.image_count <> (SELECT count(*) FROM images WHERE collection_id = c.id)
             OR c.face_count <> (SELECT count(*) FROM faces WHERE collection_id = c.id)
+            OR c.person_count <> (SELECT count(*) FROM people WHERE collection_id = c.id)
         UNION ALL
         SELECT i.id FROM images AS i
          WHERE i.face_count <> (SELECT count(*) FROM faces WHERE image_id = i.id)

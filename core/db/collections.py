@@ -198,9 +198,12 @@ def update(
     return execute(conn, SQL["update"], params) == 1
 
 
-def count(conn: Connection, collection_id: UUID, *, images: int = 0, faces: int = 0) -> None:
-    """Add to the counters (negative to take away), in the transaction that moved the rows."""
-    execute(conn, SQL["count"], {"id": collection_id, "images": images, "faces": faces})
+def count(
+    conn: Connection, collection_id: UUID, *, images: int = 0, faces: int = 0, people: int = 0
+) -> None:
+    """Add to the counters (negative to take away), as the last thing in a transaction."""
+    counts = {"images": images, "faces": faces, "people": people}
+    execute(conn, SQL["count"], {"id": collection_id, **counts})
 
 
 def lock(conn: Connection, collection_id: UUID) -> bool:

@@ -2,8 +2,9 @@
 
 Why: a collection with its own partition has an index that nobody shares, and is deleted by dropping a
 table. Foreign keys of faces now name the collection too: Postgres then looks into one partition for
-the faces of an image or of a person, where it looked into all.
-Old code while this runs: waits; then unaffected.
+the faces of an image or of a person, where it looked into all. And every search reads its collection,
+which counted its people each time.
+Old code while this runs: waits; then people that it makes or deletes are not counted.
 Locks: SHARE ROW EXCLUSIVE on faces, images and people (reads go on, writes wait) while the new keys
 are checked: two joins over all faces. Undo: put the old foreign keys back.
 """
@@ -44,6 +45,11 @@ def upgrade() -> None:
         BEGIN
             RETURN (SELECT faces.collection_id FROM faces WHERE faces.id = face_id);
         END $$;
+
+        ALTER TABLE collections ADD COLUMN person_count bigint NOT NULL DEFAULT 0
+            CHECK (person_count >= 0);
+        UPDATE collections SET person_count =
+            (SELECT count(*) FROM people WHERE people.collection_id = collections.id);
 
         CREATE TABLE index_work (
             id uuid PRIMARY KEY DEFAULT uuidv7(),

@@ -108,6 +108,7 @@ class Make:
             self.conn, collection_id=collection_id, name=name, external_id=None, metadata={}
         )
         people.move_faces(self.conn, collection_id=collection_id, face_ids=face_ids, person_id=made)
+        collections.count(self.conn, collection_id, people=1)
         return made
 
     def items(self, collection_id: UUID, number: int = 1) -> list[UUID]:

@@ -18,8 +18,7 @@ SELECT collections.id, collections.name, collections.external_id, collections.me
        collections.alarm_budget, collections.impostors, collections.quality_gate,
        collections.layout, collections.ef_search, collections.keeps_queries,
        collections.image_count, collections.face_count,
-       (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
-       collections.created_at, collections.updated_at
+       collections.person_count, collections.created_at, collections.updated_at
   FROM collections JOIN spaces ON spaces.id = collections.space_id
  WHERE collections.id = %(id)s;
 
@@ -34,8 +33,7 @@ SELECT collections.id, collections.name, collections.external_id, collections.me
        collections.alarm_budget, collections.impostors, collections.quality_gate,
        collections.layout, collections.ef_search, collections.keeps_queries,
        collections.image_count, collections.face_count,
-       (SELECT count(*) FROM people WHERE people.collection_id = collections.id) AS person_count,
-       collections.created_at, collections.updated_at
+       collections.person_count, collections.created_at, collections.updated_at
   FROM collections JOIN spaces ON spaces.id = collections.space_id
  WHERE (%(after)s::uuid IS NULL OR collections.id > %(after)s)
    AND (%(external_id)s::text IS NULL OR collections.external_id = %(external_id)s)
@@ -63,9 +61,10 @@ UPDATE collections
  WHERE id = %(id)s;
 
 -- name: count
--- Keep the counters that search is routed by; called in the transaction that moved the rows.
+-- Keep the counters; the last thing in the transaction that moved the rows, since others wait for it.
 UPDATE collections
-   SET image_count = image_count + %(images)s, face_count = face_count + %(faces)s
+   SET image_count = image_count + %(images)s, face_count = face_count + %(faces)s,
+       person_count = person_count + %(people)s
  WHERE id = %(id)s;
 
 -- name: close_gate
