@@ -50,7 +50,7 @@ def main() -> None:
     with databases.database(given.data) as database, database.connection(autocommit=True) as conn:
         collection = promoted(database, conn, each)
         indexes.prepare_build(conn, memory_bytes=2 << 30, workers=1)
-        with timed(collection.name, "bit index built"):
+        with timed(each.folder, "bit index built"):
             indexes.create(conn, collection.id, Kind.BIT, collection.dimension, trial=True)
         print("\n".join(["", *timing.facts(database), ""]))
         try:
@@ -65,7 +65,7 @@ def promoted(database: Database, conn: Connection, each: Gallery) -> Collection:
     collection = databases.collection_of(database, each)
     if collection.layout != "own":
         work = use.ask(conn, collection.id, Action.PROMOTE, actor="benchmark")
-        with timed(collection.name, "promoted, index included,"):
+        with timed(each.folder, "promoted, index included,"):
             maintenance.do_one(conn, work.id, database.services.settings)
     return databases.collection_of(database, each)
 

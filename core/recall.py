@@ -12,6 +12,7 @@ from core.db import recall as rows
 from core.db.collections import Collection
 from core.db.pool import Connection
 from core.db.recall import Audit
+from core.db.search import kinds
 from core.errors import CollectionNotFound, InvalidRequest
 from core.replay import Progress, Replay, Step
 from core.settings import Settings
@@ -44,7 +45,7 @@ def audit(
     Raises:
         InvalidRequest: There is no index to measure, or no face.
     """
-    kind = rows.index_kind(conn, collection.id)
+    kind = kinds(conn, [collection.id]).get(collection.id)
     if kind is None:
         raise InvalidRequest(f"{collection.name} has no index; all of it is searched exactly.")
     replay = Replay(conn, collection, queries=QUERIES, rest=rest, report=report)

@@ -11,6 +11,7 @@ from core.db import recall as rows
 from core.db.index_work import Action, State
 from core.db.indexes import Kind
 from core.db.pool import Connection
+from core.db.search import kinds
 from core.settings import Settings
 from core.small_memory import Verdict, build_small
 from tests.galleries import DIMENSION, Gallery, isotropic, manifold
@@ -35,6 +36,10 @@ def build(made: Gallery, settings: Settings, **changes: Any) -> Verdict:
     )
 
 
+def kind_of(made: Gallery) -> str | None:
+    return kinds(made.conn, [made.collection.id]).get(made.collection.id)
+
+
 def names(conn: Connection) -> list[str]:
     found = conn.execute("SELECT indexname FROM pg_indexes WHERE indexname ~ '_(hnsw|bit)'")
     return sorted(name.rpartition("_c_")[2][33:] for (name,) in found)
@@ -52,7 +57,7 @@ def test_a_bit_index_that_finds_enough_takes_the_place_of_the_whole_one(
     assert verdict.whole is not None
     assert names(made.conn) == ["bit"]
     assert made.fresh().ef_search == verdict.bits.ef_search
-    assert rows.index_kind(made.conn, made.collection.id) == "bit"
+    assert kind_of(made) == "bit"
     (audit,) = recall.latest(made.conn)
     assert (audit.kind, audit.ef_search) == ("bit", verdict.bits.ef_search)
     assert "Searches use it from now on" in verdict.sentence
@@ -100,7 +105,7 @@ def test_without_a_whole_index_it_is_held_against_exact_search_alone(
 
     assert verdict.passed
     assert verdict.whole is None
-    assert rows.index_kind(made.conn, made.collection.id) == "bit"
+    assert kind_of(made) == "bit"
 
 
 def test_searches_do_not_see_an_index_on_trial(gallery: Make, settings: Settings) -> None:
@@ -109,10 +114,10 @@ def test_searches_do_not_see_an_index_on_trial(gallery: Make, settings: Settings
 
     indexes.create(made.conn, made.collection.id, Kind.BIT, DIMENSION, trial=True)
 
-    assert rows.index_kind(made.conn, made.collection.id) is None
+    assert kind_of(made) is None
     assert [name[-10:] for name in indexes.useless(made.conn)] == ["_bit_trial"]
     indexes.adopt(made.conn, made.collection.id, Kind.BIT)
-    assert rows.index_kind(made.conn, made.collection.id) == "bit"
+    assert kind_of(made) == "bit"
     assert indexes.useless(made.conn) == []
 
 

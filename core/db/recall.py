@@ -175,12 +175,6 @@ def present(conn: Connection, collection_id: UUID, face_ids: Sequence[UUID]) -> 
     return {row[0] for row in conn.execute(SQL["present"], params)}
 
 
-def index_kind(conn: Connection, collection_id: UUID) -> str | None:
-    """Return what a search of the collection uses: ``hnsw``, ``bit`` or, for exact, None."""
-    kind: str | None = fetch_value(conn, SQL["index_kind"], {"collection_id": collection_id})
-    return kind
-
-
 def due(conn: Connection, *, hours: int, ef_search: int) -> list[UUID]:
     """Return the collections whose audit is older than *hours* or says nothing about them now."""
     params = {"hours": hours, "ef_search": ef_search}

@@ -72,13 +72,6 @@ SELECT id, 1 - (embedding <=> %(embedding)s::halfvec) AS cosine
 -- Which of these faces are still there.
 SELECT id FROM faces WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s);
 
--- name: index_kind
--- What searches of the collection use: while both are there, a bit index is only tried.
-SELECT CASE WHEN hnsw.indisvalid THEN 'hnsw' WHEN bits.indisvalid THEN 'bit' END
-  FROM (VALUES ('faces_c_' || replace(%(collection_id)s::uuid::text, '-', ''))) AS own (name)
-  LEFT JOIN pg_index AS hnsw ON hnsw.indexrelid = to_regclass(own.name || '_hnsw')
-  LEFT JOIN pg_index AS bits ON bits.indexrelid = to_regclass(own.name || '_bit');
-
 -- name: due
 -- Collections with an index whose last audit is old, or is of another kind or ef_search, or of a
 -- fifth more or fewer faces; those longest without one first.
