@@ -12,7 +12,7 @@ from core.settings import MIB, Settings
 
 GRAPH_BYTES = 716
 """Memory of one face in pgvector's graph of 16 neighbours, beside its numbers: measured by how many
-faces 6 MiB hold (``benchmarks/index_memory.py``), for 128 and 512 numbers and bits alike."""
+faces 6 MiB hold (``benchmarks/index_cost.py``), for 128 and 512 numbers and bits alike."""
 
 INDEX_BYTES = 302
 """The same on disk, where pages leave `PAGE_LOSS` of the numbers' bytes empty."""

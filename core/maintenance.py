@@ -36,8 +36,8 @@ QUIET = timedelta(minutes=2)
 """Without uploads, after which a load is over."""
 
 DEAD_SHARE = 0.1
-"""Below the fifth from which autovacuum would repair the graph, which takes three times as long as
-a new one; see docs/decisions.md."""
+"""Below the fifth from which autovacuum would repair the graph, which takes several times as long
+as a new one; see docs/decisions.md."""
 
 LEAST_DEAD = 5000
 REST = timedelta(hours=1)

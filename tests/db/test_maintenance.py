@@ -164,10 +164,11 @@ def test_a_build_without_room_for_shared_memory_is_done_by_one_process(
     large = gallery.collection(3)
     gallery.ask(large, Action.PROMOTE)
     gallery.maintain()
-    gallery.ask(large, Action.BUILD, Kind.BIT)
+    rows.drop(gallery.conn, large, Kind.HNSW)
+    gallery.ask(large, Action.BUILD)
     create, helpers = rows.create, []
 
-    def small_shm(conn: Connection, *given: Any) -> None:
+    def small_shm(conn: Connection, *given: Any, **more: Any) -> None:
         row = conn.execute("SHOW max_parallel_maintenance_workers").fetchone()
         assert row is not None
         helpers.append(row[0])
@@ -176,7 +177,7 @@ def test_a_build_without_room_for_shared_memory_is_done_by_one_process(
                 "DO $$ BEGIN RAISE EXCEPTION 'could not resize shared memory segment' "
                 "USING ERRCODE = 'disk_full'; END $$"
             )
-        create(conn, *given)
+        create(conn, *given, **more)
 
     monkeypatch.setattr(rows, "create", small_shm)
     gallery.maintain()
@@ -235,9 +236,10 @@ def test_work_that_went_on_after_its_process_had_died_is_done(gallery: Gallery) 
     small = gallery.collection(3)
     gallery.ask(small, Action.PROMOTE)
     gallery.maintain()
-    work = gallery.ask(small, Action.BUILD, Kind.BIT)
+    rows.drop(gallery.conn, small, Kind.HNSW)
+    work = gallery.ask(small, Action.BUILD)
     index_work.claim(gallery.conn, work.id)
-    rows.create(gallery.conn, small, Kind.BIT, 4)
+    rows.create(gallery.conn, small, Kind.HNSW, 4)
 
     assert gallery.maintain() == []
 
