@@ -251,6 +251,18 @@ def sideways(page: Page) -> int:
     return wider
 
 
+def test_who_fills_in_a_cosine_means_it(visit: Visit) -> None:
+    visit.new_collection()
+    page = visit.page
+    page.locator("details.settings summary").click()
+    page.evaluate("document.querySelector('#policy-budget').disabled = false")
+    page.check("#policy-budget")
+
+    page.fill("input[name=threshold]", "0.5")
+
+    expect(page.locator("#policy-cosine")).to_be_checked()
+
+
 def test_a_name_of_any_length_fits(visit: Visit, samples: Path) -> None:
     collection = visit.filled_collection(samples / "obama.jpg")
     page = visit.page
