@@ -13,6 +13,14 @@ def test_tags_are_trimmed_and_kept_once_in_the_order_given() -> None:
     assert clean_tags([]) == ()
 
 
+@pytest.mark.parametrize(
+    "tag",
+    ["\u0645\u06cc\u200c\u062e\u0648", "👩\u200d👧", "a\u00a0b", "日本", "R&B", "'; --", "<b>"],
+)
+def test_a_tag_is_of_any_script(tag: str) -> None:
+    assert clean_tags([tag]) == (tag,)
+
+
 def test_commas_separate_the_tags_of_one_text() -> None:
     assert split_tags("vip, two words,,vip , ") == ("vip", "two words")
     assert split_tags("") == ()
