@@ -74,7 +74,7 @@ class BudgetInUse(Answer):
             kept=budget.kept,
             keeps_one_in=budget.keeps_one_in,
             fmr=budget.fmr,
-            evidence=budget.evidence.value,  # type: ignore[arg-type]  # the model checks it
+            evidence=budget.evidence.value,
             gallery_size=budget.faces,
         )
 
