@@ -49,8 +49,6 @@ def audit(
     if kind is None:
         raise InvalidRequest(f"{collection.name} has no index; all of it is searched exactly.")
     replay = Replay(conn, collection, queries=QUERIES, rest=rest, report=report)
-    if not replay.queries:
-        raise InvalidRequest(f"{collection.name} has no face to search for.")
     present = collection.ef_search or settings.hnsw_ef_search
     steps = climb(replay, kind, goal=settings.recall_goal)
     proposed = steps[-1].ef_search if good(steps[-1], settings.recall_goal) else None

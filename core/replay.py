@@ -13,6 +13,7 @@ from core.db import recall as rows
 from core.db.collections import Collection
 from core.db.pool import Connection
 from core.db.recall import FacePage, Neighbour
+from core.errors import InvalidRequest
 from core.faces import Embedding
 from core.routing import BIT_OVER_FETCH
 
@@ -75,17 +76,22 @@ class Replay:
         Args:
             conn: In autocommit mode.
             rest: Seconds to pause for each second of work.
+
+        Raises:
+            InvalidRequest: The collection has no face.
         """
         self._conn = conn
         self._collection = collection
         self._rest = rest
         self._queries, self.stored_queries = _choose(conn, collection, queries)
+        if not self._queries:
+            raise InvalidRequest(f"{collection.name} has no face to search for.")
         self._truth = self._read(report)
         self.exact_ms = self._time_exact()
 
     @property
     def queries(self) -> int:
-        """How many are replayed; none when the collection has no face."""
+        """How many are replayed."""
         return len(self._queries)
 
     def step(self, kind: str, ef_search: int) -> Step:
@@ -127,7 +133,7 @@ class Replay:
     def _read(self, report: Progress) -> list[list[Neighbour]]:
         nearest = _Nearest(self._queries)
         after, done, total = UUID(int=0), 0, self._collection.face_count
-        while self._queries:
+        while True:
             began = time.monotonic()
             page = rows.page_of_faces(
                 self._conn,
@@ -152,7 +158,7 @@ class Replay:
             self._ask(query, "exact")
             seconds.append(time.monotonic() - began)
             time.sleep(seconds[-1] * self._rest)
-        return 1000 * median(seconds) if seconds else 0.0
+        return 1000 * median(seconds)
 
     def _forget_deleted(self, found: Sequence[list[Neighbour]]) -> None:
         """Take faces out of the exact answers that were deleted since they were read."""
@@ -221,8 +227,7 @@ class _Nearest:
 
     def __init__(self, queries: Sequence[Embedding]) -> None:
         count, depth = len(queries), DEPTH + RESERVE
-        # Rounded as the database rounds them.
-        self._vectors = _unit(np.array(queries, np.float16)) if count else np.zeros((0, 0))
+        self._vectors = _unit(np.array(queries, np.float16))  # rounded as the database does
         self._cosines = np.full((count, depth), -np.inf, np.float32)
         self._ids = np.zeros((count, depth, 2), np.uint64)
 

@@ -7,6 +7,7 @@ import pytest
 
 from core import replay as module
 from core.db import recall as rows
+from core.errors import InvalidRequest
 from core.replay import DEPTH, Replay
 from tests.galleries import Gallery, isotropic, manifold
 
@@ -103,4 +104,5 @@ def test_real_queries_come_first_and_stored_faces_fill_up(gallery: Make) -> None
 def test_an_empty_collection_has_nothing_to_replay(gallery: Make) -> None:
     made = gallery(np.zeros((0, 128), np.float32))
 
-    assert Replay(made.conn, made.collection, queries=20).queries == 0
+    with pytest.raises(InvalidRequest, match="no face"):
+        Replay(made.conn, made.collection, queries=20)
