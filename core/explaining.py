@@ -115,8 +115,7 @@ class Explanation:
     """Why one query face found what it found.
 
     Attributes:
-        near_misses: The best candidates below the threshold. None are known where so many reach it
-            that they fill the page.
+        near_misses: The best candidates below the threshold, unless `MOST_MATCHES` reach it.
         filtering: None where there is no condition.
         agreement: None where looking at every face took longer than a search may.
         index: How the answer was found.
@@ -181,8 +180,7 @@ def explain(
     Raises:
         SearchTimeout: Even the nearest faces took longer than a search may.
     """
-    enough = min(MOST_MATCHES, options.limit + NEAR_MISSES)
-    wider = replace(options, limit=enough, only_matches=False, mode=Mode.EXACT)
+    wider = replace(options, limit=MOST_MATCHES, only_matches=False, mode=Mode.EXACT)
     try:
         whole = subjects.find(services, homes, subject, wider).matches
     except SearchTimeout:

@@ -23,8 +23,8 @@ from core.spaces import require_same
 from web.cli.common import INTERRUPTED, settings
 from web.cli.keys import login_link
 from web.cli.local import supervise
+from web.cli.matches import print_faces
 from web.cli.models import download_bars
-from web.cli.search import print_faces
 from web.cli.services import ACTOR, doorbell
 
 PACK: Final = "open"

@@ -16,8 +16,8 @@ from web.pages.pictures import FAIR_QUALITY, GOOD_QUALITY
 NAMED: Final = {"": "Everybody", "yes": "People with a name", "no": "Faces without a name"}
 QUALITY: Final = {"": "Any quality", "fair": "Fair or better", "good": "Good"}
 GROUPS: Final = {
-    GroupBy.PERSON: "One result per person",
-    GroupBy.IMAGE: "One result per photo",
+    GroupBy.PERSON: "People",
+    GroupBy.IMAGE: "Photos",
     GroupBy.FACE: "Every face",
 }
 

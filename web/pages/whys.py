@@ -17,7 +17,7 @@ _FACTORS: Final = {
     Factor.BRIGHTNESS: "it is too dark or too bright",
     Factor.YAW: "it is turned to the side",
     Factor.PITCH: "it looks up or down",
-    Factor.SCORE: "it is partly covered or hard to see",
+    Factor.SCORE: "the detector is not quite sure of it, as of covered or turned faces",
     Factor.NORM: "the model can make little of it",
 }
 
@@ -120,7 +120,8 @@ def _quality(weakness: Weakness) -> str:
 def _compared(found: Found, why: Explanation) -> str:
     faces = f"{found.searched_faces:,}"
     if found.index.exact:
-        return f"Each of the {faces} faces was compared or ruled out by your filters: nothing is missing."
+        ruled_out = " or ruled out by your filters" if why.filtering else ""
+        return f"Each of the {faces} faces was compared{ruled_out}: nothing is missing."
     picked = f"{found.index.candidates:,} of {faces} faces were picked by an index and compared."
     if why.agreement is None:
         return f"{picked} Comparing every face took too long to say what it would change."
