@@ -141,7 +141,7 @@ def wish(status: Status, *, promote_faces: int, now: datetime) -> Wish | None:
     if status.table.layout != "own":
         return Wish(Action.PROMOTE) if status.table.faces > promote_faces else None
     if not status.kinds:
-        wanted = status.table.faces > promote_faces
+        wanted = status.table.faces > promote_faces or _dropped_at(status) is not None
         return Wish(Action.BUILD) if wanted and not _waits_for_load(status, now) else None
     decayed = status.dead_share > DEAD_SHARE and status.table.dead > LEAST_DEAD
     if decayed and not _rebuilt_lately(status, now):
@@ -327,12 +327,18 @@ def _waits_for_load(status: Status, now: datetime) -> bool:
     """
     if is_loading(status):
         return True
-    last = status.history[0] if status.history else None
-    if last is None or last.action != Action.DROP or last.finished_at is None:
+    dropped = _dropped_at(status)
+    if dropped is None:
         return False
     uploaded = status.incoming.last_upload
-    over = uploaded is not None and last.finished_at < uploaded < now - QUIET
+    over = uploaded is not None and dropped < uploaded < now - QUIET
     return not (over and status.incoming.photos == 0)
+
+
+def _dropped_at(status: Status) -> datetime | None:
+    """Return when somebody dropped the index, if nothing was done since."""
+    last = next((work for work in status.history if work.state == State.DONE), None)
+    return last.finished_at if last is not None and last.action == Action.DROP else None
 
 
 def _failed_lately(status: Status, now: datetime) -> bool:

@@ -75,12 +75,16 @@ def test_an_index_that_was_dropped_by_hand_comes_back_after_the_load_that_follow
     dropped = (ended(Action.DROP, 5 * HOUR),)
 
     assert wanted(status(valid=None, history=dropped)) is None
+    failed = ended(Action.BUILD, HOUR, State.FAILED)
+    assert wanted(status(valid=None, history=(failed, *dropped))) is None
     before, during = NOW - 6 * HOUR, NOW - MINUTE
     assert wanted(status(valid=None, history=dropped, last_upload=before)) is None
     assert wanted(status(valid=None, history=dropped, last_upload=during)) is None
     after = NOW - 10 * MINUTE
     assert wanted(status(valid=None, history=dropped, last_upload=after, photos=1)) is None
     assert wanted(status(valid=None, history=dropped, last_upload=after)) == Action.BUILD
+    small = status(valid=None, faces=3, history=dropped, last_upload=after)
+    assert wanted(small) == Action.BUILD, "one that was made by hand, too"
 
 
 def test_an_index_is_rebuilt_when_a_tenth_of_the_table_is_dead_and_not_again_at_once() -> None:
