@@ -182,7 +182,7 @@ def details(conn: Connection, query: Query, found: Sequence[Group]) -> list[Deta
     """Look closer at groups that were found; in no order."""
     many = len(query.probes) > 1
     members = sql.SQL(SQL["members"]).format(
-        cosine=sql.SQL(SQL["cosine_of_many" if many else "cosine_of_one"]),
+        cosine=sql.SQL(SQL["cosine_of_many"] if many else SQL["cosine_of_one"]),
         belongs=sql.SQL(SQL[f"belongs_{query.group_by}"]),
         faces=query.faces,
         narrowed=filters.narrowed(query.clauses),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, LiteralString, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -51,14 +51,14 @@ def measure(conn: Connection, collection_id: UUID, kind: Kind) -> Costs | None:
         return None
     params = {"probe": stored, "rows": ROWS}
 
-    def timed(name: str) -> float:
-        statement = sql.SQL(SQL[name]).format(leaf=leaf)
-        taken, (_, rows) = _us(lambda: conn.execute(statement, params).fetchall()[0])
-        return taken / rows
+    def timed(query: LiteralString) -> float:
+        statement = sql.SQL(query).format(leaf=leaf)
+        taken, found = _us(lambda: conn.execute(statement, params).fetchall())
+        return taken / int(found[0][1])
 
     return Costs(
-        row_us=timed("rows"),
-        looked_us=timed("looks"),
+        row_us=timed(SQL["rows"]),
+        looked_us=timed(SQL["looks"]),
         candidate_us=_index_us(conn, collection_id, kind, stored.to_numpy()) / CANDIDATES,
     )
 
