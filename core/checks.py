@@ -64,11 +64,13 @@ class Finding:
 def database(conn: Connection, settings: Settings) -> list[Finding]:
     """Check everything that can be checked through a pooled connection.
 
-    After an error nothing else is looked at: its cure may change all of it.
+    After an error nothing else is looked at: its cure may change all of it. Nor are the tables of
+    another release.
     """
     server = rows.server(conn)
-    fitness = [_server_version(server), _vector(server), _schema(conn, server)]
-    if any(finding.level is Level.ERROR for finding in fitness):
+    schema = _schema(conn, server)
+    fitness = [_server_version(server), _vector(server), schema]
+    if schema.level is not Level.OK or any(each.level is Level.ERROR for each in fitness):
         return fitness
     graphs = rows.graphs(conn)
     return [

@@ -1,6 +1,7 @@
 """What holds for every page: login, errors, escaping, the policy; and the system page."""
 
 import re
+import time
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,10 @@ from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
+
+from core import workers_seen
+from core.services import Services
+from core.workers_seen import WorkerSeen
 
 API = Any  # tests/web/conftest.py: Client
 Visitor = Any  # tests/web/pages/conftest.py
@@ -120,12 +125,15 @@ def test_the_system_page_tells_what_is_missing(visitor: Visitor) -> None:
 
 
 def test_the_system_page_tells_what_is_wrong_with_the_database_and_the_cure(
-    visitor: Visitor, pgvector: Callable[[str], None]
+    visitor: Visitor, services: Services, pgvector: Callable[[str], None]
 ) -> None:
     pgvector("0.8.4")
+    worker = WorkerSeen("gpu-1", 7, True, (), "cpu", time.time())
+    workers_seen.announce(services.broker, worker)
 
     read = visitor.read(visitor.get("/system"))
 
+    assert "Running, with warnings" in read
     assert "This database uses pgvector 0.8.4, and the server has" in read
     assert "Run ALTER EXTENSION vector UPDATE in this database." in read
 
