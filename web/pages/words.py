@@ -79,6 +79,7 @@ ERRORS = {
     "database_unavailable": Words(
         "The database does not answer", "Everything is stored in Postgres. Is it running?"
     ),
+    "database_busy": Words("The database is busy with something else", "Try again in a moment."),
     "search_timeout": Words("The search took too long", "Try again in a moment."),
     "disk_full": Words("The disk is nearly full", "Nothing was stored."),
     "setup_error": Words("The set-up is not complete"),
