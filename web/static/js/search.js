@@ -201,7 +201,11 @@ async function fetchPart(link) {
 
 function keepShown() {
   const token = history.state?.result;
-  if (token) keepResult(token, results.innerHTML);
+  if (!token) return;
+  const shown = results.cloneNode(true);
+  // Sizes of labels; the page's policy refuses styles that come as text.
+  shown.querySelectorAll("[style]").forEach((each) => each.removeAttribute("style"));
+  keepResult(token, shown.innerHTML);
 }
 
 function step(event) {
