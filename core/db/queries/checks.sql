@@ -1,5 +1,5 @@
 -- name: server
--- What can be known of the server and of this session before a table is looked at.
+-- What can be known of the server, of older ones too, and of this session before a table is looked at.
 SELECT current_setting('server_version_num')::integer / 10000 AS major,
        (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS vector,
        (SELECT default_version FROM pg_available_extensions WHERE name = 'vector')
@@ -16,7 +16,7 @@ SELECT current_setting('server_version_num')::integer / 10000 AS major,
        current_setting('dynamic_shared_memory_type') AS shared_memory,
        current_setting('max_connections')::integer
            - current_setting('superuser_reserved_connections')::integer
-           - current_setting('reserved_connections')::integer AS connections;
+           - coalesce(current_setting('reserved_connections', true), '0')::integer AS connections;
 
 -- name: revision
 SELECT version_num FROM alembic_version;
