@@ -167,6 +167,17 @@ def _copy(conn: Connection, table: str, columns: Sequence[str], parts: Iterable[
         copy.write(packed.TRAILER)
 
 
+def number_of(database: Database, collection: Collection) -> int:
+    """Return the collection's number in the ids of its rows."""
+    with database.connection() as conn:
+        face: UUID = fetch_value(
+            conn,
+            "SELECT id FROM faces WHERE collection_id = %(id)s LIMIT 1",
+            {"id": collection.id},
+        )
+    return packed.number_of(face)
+
+
 @contextmanager
 def timed(folder: Path, what: str) -> Iterator[None]:
     """Say how long a phase of a gallery took."""

@@ -91,6 +91,11 @@ def row_of(made: UUID) -> int:
     return made.int & 0xFFFFFFFF
 
 
+def number_of(made: UUID) -> int:
+    """Return the number of the collection that an id was made for."""
+    return made.int >> 32 & 0x3FFFFFFF
+
+
 class Faces(Protocol):
     """A gallery, seen from here: vectors, shape ``(n, 512)``, and the identity of each."""
 

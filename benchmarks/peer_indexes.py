@@ -28,7 +28,7 @@ Vectors: TypeAlias = Any
 K = 10
 LINKS = 16
 CANDIDATES = 128
-WIDTHS = (10, 16, 24, 32, 48, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800)
+WIDTHS = (10, 16, 24, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800)
 ENOUGH = 0.999
 """Recall from which a wider search is not tried."""
 MOST_SECONDS = 60.0
