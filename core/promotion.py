@@ -32,6 +32,9 @@ LOCK_S = 0.2
 """How long everybody may queue behind a strong lock of ours that is not granted. Others get through
 between two tries, so that a long query costs them this much again and again, and never its length."""
 
+STOP_S = 0.05
+"""The same of the lock that stops everybody, at first: it grows to `LOCK_S`."""
+
 VACUUM_S = 3.0
 """Autovacuum leaves when somebody has waited for a second. Nobody queues behind this lock."""
 
@@ -177,10 +180,11 @@ class _Promotion:
     def attach(self) -> None:
         """Stop everybody for a moment; the collection's writers wait until that is granted."""
         until = time.monotonic() + FREEZE_S
+        patience = STOP_S
         while True:
             try:
                 with self.conn.transaction():
-                    rows.be_patient(self.conn, LOCK_S)
+                    rows.be_patient(self.conn, patience)
                     rows.stop_everybody(self.conn)
                     rows.attach(self.conn, self.id)
                     for leaf in self.leaves:
@@ -189,7 +193,8 @@ class _Promotion:
             except TRY_AGAIN:
                 if time.monotonic() > until:
                     raise
-            time.sleep(LOCK_S)
+            time.sleep(patience)
+            patience = min(LOCK_S, patience * 1.5)
 
     def insist(self, change: Callable[[], None]) -> None:
         _insist(self.conn, change, patience_s=self.patience_s)

@@ -7,11 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from core import collections
+from core import collections, promotion
 from core.blobs import Kind
 from core.budget import Fit, Impostors, Steps, threshold_at
 from core.db import collections as rows
+from core.db import partitions
 from core.db.collections import Collection
+from core.db.pool import connect
 from core.errors import (
     CalibrationNeeded,
     CollectionNotFound,
@@ -243,6 +245,34 @@ def test_a_deleted_collection_leaves_a_receipt_and_no_file(
         collections.get(conn, collection.id)
     with pytest.raises(CollectionNotFound):
         collections.delete(services.pool, services.blobs, NOBODY, confirm=str(NOBODY))
+
+
+def test_a_deleted_collection_leaves_no_partition_unless_somebody_reads_it_for_long(
+    services: Services,
+    collection: Collection,
+    store: Any,
+    photo: Callable[[int], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collections, "DROP_PATIENCE_S", 0.2)
+    with services.pool.connection() as conn:
+        read = collections.create(conn, services.manifest.pack("open"), name="read for long")
+    store(photo(1))
+    store(photo(2), into=read)
+    with connect(str(services.settings.database_url), autocommit=True) as conn:
+        promotion.promote(conn, collection.id)
+        promotion.promote(conn, read.id)
+
+        receipt = collections.delete(
+            services.pool, services.blobs, collection.id, confirm=str(collection.id)
+        )
+        with conn.transaction():
+            conn.execute("SELECT count(*) FROM faces")
+            collections.delete(services.pool, services.blobs, read.id, confirm=str(read.id))
+
+        assert (receipt.images, receipt.faces) == (1, 1)
+        assert not partitions.exists(conn, collection.id)
+        assert promotion.drop_orphans(conn) == [read.id]
 
 
 def test_deleting_a_collection_keeps_files_that_others_need(

@@ -89,8 +89,10 @@ SELECT pg_advisory_xact_lock_shared(hashtextextended('facesearch.collection.' ||
 DELETE FROM faces WHERE collection_id = %(id)s;
 
 -- name: plan_once
--- For the foreign keys of what is deleted next: they would be planned anew for every row.
-SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
+-- For the foreign keys of what is deleted next: they would be planned anew for every row. By their
+-- indexes, since the session keeps the plans, and the tables may be nearly empty now.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+       set_config('enable_seqscan', 'off', true);
 
 -- name: delete_items
 DELETE FROM items WHERE collection_id = %(id)s;

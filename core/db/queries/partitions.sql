@@ -146,10 +146,10 @@ DELETE FROM ONLY {leaf} AS home USING {table} AS copied
 SELECT count(*) FROM ONLY {table} WHERE collection_id = %(collection_id)s;
 
 -- name: stop_everybody
--- Attaching takes all of these, one by one; here in the order of writers. A search that has chosen its
+-- Attaching takes all of these, one by one; here in the order of searches. A search that has chosen its
 -- partitions and waits for one of them would miss what has moved: so it must wait for `faces` itself,
 -- before it chooses.
-LOCK TABLE people, images, ONLY faces IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE ONLY faces, images, people IN ACCESS EXCLUSIVE MODE;
 
 -- name: attach
 ALTER TABLE faces ATTACH PARTITION {table} FOR VALUES IN ({collection_id});
