@@ -10,10 +10,10 @@ import pytest
 from core import ranking
 from core.db import collections, faces, search
 from core.db.pool import Connection
-from core.db.search import Detail, GroupBy, Kind, Query
+from core.db.search import Detail, Group, GroupBy, Kind, Query
 from core.errors import SearchTimeout
 from core.ranking import Ranked
-from core.routing import Mode, Router, exact
+from core.routing import Mode, Part, Router, exact
 
 
 def find(
@@ -216,3 +216,29 @@ def test_the_bounds_of_a_search_end_with_it(conn: Connection) -> None:
 
     assert (inside, behind) == (("off", "77"), ("on",))
     assert conn.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_an_index_that_finds_nobody_is_asked_to_look_closer(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    near, far = (make.face(collection_id, by_angle(make, degrees)) for degrees in (10, 100))
+    asked: list[tuple[int, int]] = []
+
+    def groups(conn: Connection, query: Query, kind: Kind, *, candidates: int) -> list[Group]:
+        row = conn.execute("SHOW hnsw.ef_search").fetchone()
+        assert row is not None
+        asked.append((int(row[0]), candidates))
+        lost = near if len(asked) == 1 else None  # a walk that ended among strangers
+        found = true_groups(conn, query, Kind.EXACT, candidates=candidates)
+        return [replace(group, candidates=candidates) for group in found if group.face_id != lost]
+
+    true_groups = search.groups
+    query = Query((collection_id,), (0.5,), [make.unit(1)], 1, GroupBy.FACE)
+    part = Part(query, Kind.HNSW, 100, ef_search=100, max_scan=1000)
+    with pytest.MonkeyPatch.context() as patch, search.bounded(conn, timeout_s=20):
+        patch.setattr(search, "groups", groups)
+        patch.setattr(ranking, "_whole", lambda found, query: True)
+        ranked = ranking.rank(conn, query, [part])
+
+    assert asked == [(100, 100), (800, 100)]
+    assert [each.detail.face_id for each in ranked.ranked] == [near] != [far]
+    assert ranked.parts[0].ef_search == 800

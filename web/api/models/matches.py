@@ -89,6 +89,9 @@ class IndexUse(Answer):
     )
     exact: bool = Field(description="No match can be missing.")
     ef_search: int | None
+    second_look: bool = Field(
+        description="The index found nobody at first and was asked again, with a larger `ef_search`."
+    )
     candidates: int = Field(description="Faces that the matches were chosen from.")
     fallback: str | None = Field(
         description="Why the index was given up for looking at every face: `too_few_rows` (it found "
@@ -102,6 +105,7 @@ class IndexUse(Answer):
             kind=used.kind,
             exact=used.exact,
             ef_search=used.ef_search,
+            second_look=used.second_look,
             candidates=used.candidates,
             fallback=used.fallback,
         )
