@@ -5,7 +5,7 @@
 DIR keeps the gallery and the database between runs. Both indexes are built on one collection, and the
 recall audit's own code (`core.replay`) replays 200 queries that are not in the gallery, exactly and by
 each index; a bit index gets four candidates for each one of `ef_search` and ranks them again by their
-vectors. Below: the same with stored faces as queries, which stand in where no real ones are kept.
+vectors. Below: the same with queries made of stored faces, which stand in where no real ones are kept.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def promoted(database: Database, conn: Connection, each: Gallery) -> Collection:
 
 
 def compare(conn: Connection, collection: Collection, each: Gallery) -> None:
-    """Replay fresh queries and stored faces."""
+    """Replay queries of new faces, and queries made of stored ones."""
     rows.forget_queries(conn, collection.id)
     for real in (True, False):
         if real:
@@ -82,10 +82,10 @@ def compare(conn: Connection, collection: Collection, each: Gallery) -> None:
         replay = Replay(conn, collection, queries=QUERIES)
         seconds = perf_counter() - begin
         rows.forget_queries(conn, collection.id)
-        kind = "stored faces" if replay.stored_queries else "fresh queries"
+        kind = "made of stored faces" if replay.stored_queries else "of new faces"
         print(
-            f"Set {each.kind}, {each.size:,} faces, {replay.queries} {kind}: exact answers of all in "
-            f"{seconds:.1f} s, of one by SQL in {replay.exact_ms:.0f} ms\n"
+            f"Set {each.kind}, {each.size:,} faces, {replay.queries} queries {kind}: exact answers of "
+            f"all in {seconds:.1f} s, of one by SQL in {replay.exact_ms:.0f} ms\n"
         )
         found = [
             row

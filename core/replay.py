@@ -26,6 +26,10 @@ RESERVE = 10
 PAGE = 10_000
 """Faces compared at a time: 10 MB of 512 numbers, and a lock of a few tens of milliseconds."""
 
+LIKENESS = 2 / 3
+"""How far from the threshold to 1 the cosine is of a stored face and the query made of it. At 0.75 to
+0.8, where this is for most recognisers, such queries are as hard as new photos; see docs/decisions.md."""
+
 SAME = 1e-5
 """Cosines closer than that are equal: numpy and pgvector add in different orders."""
 
@@ -207,7 +211,7 @@ def _choose(conn: Connection, collection: Collection, wanted: int) -> tuple[list
         stored = rows.some_faces(
             conn, collection.id, faces=collection.face_count, limit=wanted - len(real)
         )
-    likeness = (1 + collection.threshold) / 2
+    likeness = collection.threshold + LIKENESS * (1 - collection.threshold)
     return [*real, *(_like(face, likeness) for face in stored)], len(stored)
 
 
