@@ -41,11 +41,13 @@ def _one(faces: Faces) -> NDArray[np.float32]:
 
 
 def _mean(weigh: Callable[[AnalysedFace], float]) -> Way:
-    return lambda faces: fused([weigh(face) * face.embedding for face in faces], Fuse.MEAN)
+    return lambda faces: fused(
+        [face.embedding for face in faces], [weigh(face) for face in faces], Fuse.MEAN
+    )
 
 
 def _nearest(faces: Faces) -> NDArray[np.float32]:
-    return fused([face.embedding for face in faces], Fuse.MAX)
+    return fused([face.embedding for face in faces], [None] * len(faces), Fuse.MAX)
 
 
 WAYS_TO_FUSE: dict[str, Way] = {
@@ -54,6 +56,7 @@ WAYS_TO_FUSE: dict[str, Way] = {
     "mean, weighted by quality": _mean(lambda face: face.quality.overall),
     "mean, weighted by quality ** 3": _mean(lambda face: face.quality.overall**3),
     "mean, weighted by norm": _mean(lambda face: face.norm),
+    "mean, weighted by norm * quality": _mean(lambda face: face.norm * face.quality.overall),
     "max": _nearest,
 }
 

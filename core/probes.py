@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from enum import StrEnum
+from statistics import fmean
 from typing import Annotated, Any, Final, TypeAlias
 
 import numpy as np
@@ -47,10 +48,20 @@ class Fuse(StrEnum):
     MAX = "max"
 
 
-def fused(vectors: Sequence[Embedding], fuse: Fuse) -> Probes:
+def weight(norm: float | None, quality: float | None) -> float | None:
+    """Return how much a face counts in a mean; None where that is not known.
+
+    Norms are only good for comparing faces of one recogniser, as here.
+    """
+    return None if norm is None or quality is None else max(norm * quality, SHORTEST_USABLE)
+
+
+def fused(vectors: Sequence[Embedding], weights: Sequence[float | None], fuse: Fuse) -> Probes:
     """Make one search of several faces of one person.
 
-    In the mean all count alike: weights of quality or norm find nobody more (docs/accuracy.md).
+    Args:
+        weights: Of each in the mean, see `weight`; what is not known counts like the others on
+            average.
 
     Raises:
         BadEmbedding: The mean has no direction: such faces are no one person's.
@@ -58,7 +69,10 @@ def fused(vectors: Sequence[Embedding], fuse: Fuse) -> Probes:
     stacked = np.stack(vectors)
     if fuse is Fuse.MAX:
         return chosen(stacked)
-    mean = stacked.mean(axis=0, dtype=np.float64)
+    known = [each for each in weights if each is not None]
+    usual = fmean(known) if known else 1.0
+    shares = np.array([usual if each is None else each for each in weights], dtype=np.float64)
+    mean = shares @ stacked / shares.sum()
     length = np.linalg.norm(mean)
     if length < SHORTEST_USABLE:
         raise BadEmbedding("These faces have no mean: they cannot be one person's.")

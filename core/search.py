@@ -12,7 +12,7 @@ from core.errors import InvalidRequest
 from core.exchange import QueryFace, QueryPhoto
 from core.finding import Found, Options, find, space_of
 from core.images import PhotoLimits, inspect
-from core.probes import Fuse
+from core.probes import Fuse, weight
 from core.services import Services
 from core.spaces import require_same
 from core.subjects import Subject
@@ -41,7 +41,8 @@ class FoundFace:
     def subject(self) -> Subject:
         """Who it was searched as; only of faces that have an embedding."""
         assert self.query.embedding is not None, "a face without one is not searched"
-        return Subject(self.query.embedding[None])
+        quality = None if self.query.quality is None else self.query.quality.overall
+        return Subject(self.query.embedding[None], weight=weight(self.query.norm, quality))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

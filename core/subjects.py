@@ -17,7 +17,7 @@ from core.db.pool import Connection
 from core.errors import BadEmbedding, FaceNotFound, InvalidRequest, PersonNotFound
 from core.faces import unit_embedding
 from core.finding import Found, Options, space_of
-from core.probes import Fuse, Probes, Use, chosen, fused
+from core.probes import Fuse, Probes, Use, chosen, fused, weight
 from core.services import Services
 from core.spaces import require_same
 
@@ -30,6 +30,7 @@ class Subject:
     """Somebody to search for.
 
     Attributes:
+        weight: How much it counts in a mean (`core.probes.weight`); None: like others on average.
         faces: The stored faces that were given; a search does not answer with them.
         people: Whose faces were given, likewise.
     """
@@ -37,6 +38,7 @@ class Subject:
     probes: Probes
     faces: tuple[UUID, ...] = ()
     people: tuple[UUID, ...] = ()
+    weight: float | None = None
 
 
 def of_face(conn: Connection, homes: Sequence[Collection], face_id: UUID) -> Subject:
@@ -51,7 +53,7 @@ def of_face(conn: Connection, homes: Sequence[Collection], face_id: UUID) -> Sub
     if face is None or embedding is None:
         raise FaceNotFound(face_id)
     _require_home(conn, homes, face.collection_id)
-    return Subject(embedding[None], faces=(face_id,))
+    return Subject(embedding[None], faces=(face_id,), weight=weight(face.norm, face.quality))
 
 
 def of_person(
@@ -100,9 +102,9 @@ def of_several(parts: Sequence[Subject], fuse: Fuse) -> Subject:
     Raises:
         BadEmbedding: Their mean has no direction: they cannot be one person's.
     """
-    vectors = [probe for part in parts for probe in part.probes]
+    vectors = [(probe, part.weight) for part in parts for probe in part.probes]
     return Subject(
-        probes=fused(vectors, fuse),
+        probes=fused([probe for probe, _ in vectors], [each for _, each in vectors], fuse),
         faces=tuple(face for part in parts for face in part.faces),
         people=tuple(person for part in parts for person in part.people),
     )
