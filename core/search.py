@@ -1,9 +1,8 @@
-"""Search: who looks like this photo, face, person or vector?"""
+"""Search with a photo: who looks like each face in it? (Whoever is stored: `core.subjects`.)"""
 
 import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from core import subjects
 from core.db.collections import Collection
@@ -162,47 +161,3 @@ def _search_fused(
         return None
     subject = subjects.of_several(parts, fuse)
     return Fused(subject, subjects.find(services, homes, subject, options))
-
-
-def by_face(
-    services: Services, homes: Sequence[Collection], face_id: UUID, options: Options
-) -> Found:
-    """Search with a stored face, which is not itself among the answers.
-
-    Raises:
-        FaceNotFound, SpaceMismatch: See `core.subjects.of_face`.
-        CalibrationNeeded, SearchTimeout: See `core.finding.find`.
-    """
-    with services.pool.connection() as conn:
-        subject = subjects.of_face(conn, homes, face_id)
-    return subjects.find(services, homes, subject, options)
-
-
-def by_person(
-    services: Services, homes: Sequence[Collection], person_id: UUID, options: Options
-) -> Found:
-    """Search with the mean of a person's faces; their own faces are not among the answers.
-
-    Raises:
-        PersonNotFound, InvalidRequest, SpaceMismatch: See `core.subjects.of_person`.
-        CalibrationNeeded, SearchTimeout: See `core.finding.find`.
-    """
-    with services.pool.connection() as conn:
-        subject = subjects.of_person(conn, homes, person_id)
-    return subjects.find(services, homes, subject, options)
-
-
-def by_vector(
-    services: Services,
-    homes: Sequence[Collection],
-    vector: Sequence[float],
-    space_id: str,
-    options: Options,
-) -> Found:
-    """Search with numbers from outside, which must name the space they are of.
-
-    Raises:
-        SpaceMismatch, BadEmbedding: See `core.subjects.of_vector`.
-        CalibrationNeeded, SearchTimeout: See `core.finding.find`.
-    """
-    return subjects.find(services, homes, subjects.of_vector(homes, vector, space_id), options)

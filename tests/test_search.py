@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from core import analysis, collections, finding, gallery, people, search
+from core import analysis, collections, finding, gallery, people, search, subjects
 from core.db.collections import Collection
 from core.db.pool import connect
 from core.db.search import GroupBy
@@ -21,7 +21,7 @@ from core.errors import (
     SpaceMismatch,
     WorkerUnavailable,
 )
-from core.finding import Decision, IndexUse, Options
+from core.finding import Decision, Found, IndexUse, Options
 from core.maintenance import maintain
 from core.routing import Mode
 from core.services import Services
@@ -39,6 +39,26 @@ def faces_of(services: Services, collection: Collection) -> list[UUID]:
 def fresh(services: Services, collection: Collection) -> Collection:
     with services.pool.connection() as conn:
         return collections.get(conn, collection.id)
+
+
+def by_face(services: Services, homes: list[Collection], face_id: UUID, options: Options) -> Found:
+    with services.pool.connection() as conn:
+        subject = subjects.of_face(conn, homes, face_id)
+    return subjects.find(services, homes, subject, options)
+
+
+def by_person(
+    services: Services, homes: list[Collection], person_id: UUID, options: Options
+) -> Found:
+    with services.pool.connection() as conn:
+        subject = subjects.of_person(conn, homes, person_id)
+    return subjects.find(services, homes, subject, options)
+
+
+def by_vector(
+    services: Services, homes: list[Collection], vector: Any, space_id: str, options: Options
+) -> Found:
+    return subjects.find(services, homes, subjects.of_vector(homes, vector, space_id), options)
 
 
 @pytest.fixture
@@ -76,7 +96,7 @@ def test_a_stored_face_finds_itself_not_and_says_how_it_searched(
     store(photo(1), photo(2), photo(3))
     first, *others = faces_of(services, collection)
 
-    found = search.by_face(services, [fresh(services, collection)], first, Options())
+    found = by_face(services, [fresh(services, collection)], first, Options())
 
     assert {match.neighbour.face_id for match in found.matches} == set(others)
     assert [match.rank for match in found.matches] == [1, 2]
@@ -111,12 +131,12 @@ def test_a_person_is_searched_with_the_mean_of_their_faces_and_not_found_themsel
         ada = people.create(conn, collection.id, name="Ada", face_ids=hers, actor="test")
         nobody = people.create(conn, collection.id, name="Nobody", actor="test")
 
-    found = search.by_person(services, [collection], ada.id, Options())
+    found = by_person(services, [collection], ada.id, Options())
 
     assert len(found.matches) == 2
     assert not set(hers) & {match.neighbour.face_id for match in found.matches}
     with pytest.raises(InvalidRequest, match="Nobody has no face"):
-        search.by_person(services, [collection], nobody.id, Options())
+        by_person(services, [collection], nobody.id, Options())
 
 
 def test_grouping_is_by_person_unless_faces_are_asked_for(
@@ -128,18 +148,18 @@ def test_grouping_is_by_person_unless_faces_are_asked_for(
         people.create(conn, collection.id, name="Ada", face_ids=ids[:2], actor="test")
         vector = gallery.embedding(conn, ids[0])
 
-    by_person = finding.find(services, [collection], [vector], Options())
-    by_face = finding.find(services, [collection], [vector], Options(group_by=GroupBy.FACE))
+    people_found = finding.find(services, [collection], [vector], Options())
+    faces_found = finding.find(services, [collection], [vector], Options(group_by=GroupBy.FACE))
 
-    assert (len(by_person.matches), len(by_face.matches)) == (2, 3)
-    assert by_person.matches[0].neighbour.person_name == "Ada"
+    assert (len(people_found.matches), len(faces_found.matches)) == (2, 3)
+    assert people_found.matches[0].neighbour.person_name == "Ada"
 
 
 def test_unknown_faces_and_people_are_errors(services: Services, collection: Collection) -> None:
     with pytest.raises(FaceNotFound):
-        search.by_face(services, [collection], NOBODY, Options())
+        by_face(services, [collection], NOBODY, Options())
     with pytest.raises(PersonNotFound):
-        search.by_person(services, [collection], NOBODY, Options())
+        by_person(services, [collection], NOBODY, Options())
 
 
 def test_vectors_of_another_space_are_never_compared(
@@ -152,9 +172,9 @@ def test_vectors_of_another_space_are_never_compared(
     of_this = [1.0] + [0.0] * 127
 
     for ask in (
-        lambda: search.by_face(services, [other], face_id, Options()),
-        lambda: search.by_person(services, [other], ada.id, Options()),
-        lambda: search.by_vector(services, [other], of_this, collection.space_id, Options()),
+        lambda: by_face(services, [other], face_id, Options()),
+        lambda: by_person(services, [other], ada.id, Options()),
+        lambda: by_vector(services, [other], of_this, collection.space_id, Options()),
     ):
         with pytest.raises(SpaceMismatch) as error:
             ask()
@@ -178,7 +198,7 @@ def test_a_vector_that_cannot_be_compared_is_refused(
     services: Services, collection: Collection, vector: list[float]
 ) -> None:
     with pytest.raises(BadEmbedding):
-        search.by_vector(services, [collection], vector, collection.space_id, Options())
+        by_vector(services, [collection], vector, collection.space_id, Options())
 
 
 def test_a_vector_of_any_length_is_searched_by_its_direction(
@@ -189,9 +209,7 @@ def test_a_vector_of_any_length_is_searched_by_its_direction(
     with services.pool.connection() as conn:
         vector = gallery.embedding(conn, face_id)
 
-    found = search.by_vector(
-        services, [collection], list(vector * 1000), collection.space_id, Options()
-    )
+    found = by_vector(services, [collection], list(vector * 1000), collection.space_id, Options())
 
     assert found.matches[0].neighbour.cosine == pytest.approx(1, abs=1e-3)
 
@@ -203,12 +221,12 @@ def test_a_large_collection_is_searched_by_its_index_once_that_is_built(
     first = faces_of(services, collection)[0]
     asked = Options(limit=2, mode=Mode.APPROXIMATE)
 
-    before = search.by_face(services, [fresh(services, collection)], first, asked)
+    before = by_face(services, [fresh(services, collection)], first, asked)
     url, small = services.settings.database_url, {"promote_faces": 5}
     assert url is not None
     with connect(url, autocommit=True) as conn:
         maintain(conn, services.settings.model_copy(update=small))
-    after = search.by_face(services, [fresh(services, collection)], first, asked)
+    after = by_face(services, [fresh(services, collection)], first, asked)
 
     assert (before.index.kind, before.index.exact) == ("exact", True)
     assert after.index.kind == "hnsw"
