@@ -221,6 +221,8 @@ def _promote(
     kind, remarks = Kind(work.kind), []
 
     def build(conn: Connection, _: str) -> None:
+        if rows.is_valid(conn, table.collection_id, kind):
+            return  # by an earlier try, which broke off after it
         started = datetime.now(UTC)
         remark = _build(conn, kind, table, settings, report)
         if remark:

@@ -35,8 +35,9 @@ between two tries, so that a long query costs them this much again and again, an
 STOP_S = 0.05
 """The same of the lock that stops everybody, at first: it grows to `LOCK_S`."""
 
-VACUUM_S = 3.0
-"""Autovacuum leaves when somebody has waited for a second. Nobody queues behind this lock."""
+QUIET_S = 3.0
+"""For locks that only vacuum, which leaves when somebody has waited for a second, and the writers of
+the collection queue behind."""
 
 FREEZE_S = 5.0
 """How long the writers of the collection may wait until the switch is tried again from the start."""
@@ -165,10 +166,9 @@ class _Promotion:
 
     def move(self) -> None:
         """Keep the collection's writers waiting, and take the faces from the home leaf."""
-        rows.be_patient(self.conn, VACUUM_S)
+        rows.be_patient(self.conn, QUIET_S)
         for leaf in self.leaves:
             rows.keep_vacuum_away(self.conn, self.id, leaf)
-        rows.be_patient(self.conn, LOCK_S)
         if not collection_rows.lock(self.conn, self.id):
             raise CollectionNotFound(self.id)
         rows.begin_move(self.conn, self.id)

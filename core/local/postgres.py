@@ -150,6 +150,8 @@ def machine_settings(
         "jit": "off",
         "huge_pages": "off",
         "max_connections": "100",
+        # A plan that looks into 200 partitions locks each one and its ten indexes.
+        "max_locks_per_transaction": "256",
         "autovacuum_vacuum_scale_factor": "0.2",
         "timezone": "UTC",
         "log_timezone": "UTC",

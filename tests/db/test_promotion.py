@@ -447,3 +447,38 @@ def test_the_partition_of_a_deleted_collection_is_dropped_with_the_other_orphans
     assert promotion.drop_orphans(conn) == [collection_id]
     assert conn.execute("SELECT to_regclass(%s)", [table_name(collection_id)]).fetchone() == (None,)
     assert len(contents(conn)) == 3 * len(neighbours)
+
+
+def test_whatever_knows_its_collection_looks_into_one_partition(
+    url: str, conn: Connection, collection_id: UUID
+) -> None:
+    promotion.promote(conn, collection_id)
+    image_id, person_id, face_id = conn.execute(
+        "SELECT image_id, person_id, id FROM faces WHERE collection_id = %s AND person_id IS NOT NULL",
+        [collection_id],
+    ).fetchone()  # type: ignore[misc]
+
+    def partitions_of(action: Callable[[Connection], object]) -> set[str]:
+        with pool.connect(url) as session:
+            session.execute("SELECT 1")  # opens a transaction, so that those of core nest in it
+            action(session)
+            found = session.execute(
+                r"""
+                SELECT class.relname FROM pg_locks JOIN pg_class AS class ON class.oid = relation
+                 WHERE pid = pg_backend_pid() AND class.relkind = 'r' AND class.relispartition
+                """
+            ).fetchall()
+            session.rollback()
+        return {row[0] for row in found}
+
+    looks: list[Callable[[Connection], object]] = [
+        lambda session: faces.get(session, face_id),
+        lambda session: faces.embedding(session, face_id),
+        lambda session: faces.delete(session, face_id),
+        lambda session: faces.of_images(session, [image_id], collection_ids=[collection_id]),
+        lambda session: people.get(session, person_id),
+        lambda session: people.page(session, collection_id, limit=5),
+        lambda session: people.unassign(session, person_id, [face_id], actor="test"),
+        lambda session: people.delete(session, person_id, actor="test"),
+    ]
+    assert [partitions_of(look) for look in looks] == [{table_name(collection_id)}] * len(looks)

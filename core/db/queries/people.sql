@@ -61,10 +61,10 @@ SELECT id FROM faces WHERE collection_id = %(collection_id)s AND person_id = %(i
 -- Give faces to a person, or to nobody; returns those that really moved, with where they were.
 UPDATE faces
    SET person_id = %(person_id)s
-  FROM (SELECT id, collection_id, person_id FROM faces
+  FROM (SELECT id, person_id FROM faces
          WHERE collection_id = %(collection_id)s AND id = ANY(%(face_ids)s)
          ORDER BY id FOR UPDATE) AS before
- WHERE faces.collection_id = before.collection_id
+ WHERE faces.collection_id = %(collection_id)s
    AND faces.id = before.id
    AND before.person_id IS DISTINCT FROM %(person_id)s::uuid
 RETURNING faces.id AS face_id, before.person_id AS previous_person_id;
