@@ -4,8 +4,10 @@ One session of the whole system at a time, which holds a lock of Postgres until 
 that dies leaves its work marked as running; whoever gets the lock next sees to it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import assert_never
 from uuid import UUID
@@ -204,8 +206,7 @@ def _do(conn: Connection, work: Work, table: Table, settings: Settings) -> str |
             rows.drop(conn, table.collection_id, Kind.BIT)
             return remark
         case Action.REBUILD:
-            _rebuild(conn, table, settings, report)
-            return None
+            return _rebuild(conn, table, settings, report)
         case Action.DROP:
             report("dropping", 0, 0)
             rows.drop(conn, table.collection_id, Kind(work.kind))
@@ -266,23 +267,27 @@ def _build(
 ) -> str | None:
     """Build an index with as much memory as it takes and may have; return a remark."""
     report(indexes.BUILDING, 0, table.faces)
-    remark = _create(conn, kind, table, settings)
+    trial = kind is Kind.BIT
+    once = partial(rows.create, conn, table.collection_id, kind, table.dimension, trial=trial)
+    remark = _with_helpers(conn, kind, table, settings, once)
     report(indexes.BUILDING, table.faces, table.faces)
     return remark
 
 
-def _create(conn: Connection, kind: Kind, table: Table, settings: Settings) -> str | None:
+def _with_helpers(
+    conn: Connection, kind: Kind, table: Table, settings: Settings, once: Callable[[], None]
+) -> str | None:
+    """Build by as many processes as may; return a remark where it had to be one alone."""
     limits = build_limits(conn, table, kind, settings)
     rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=limits.workers)
-    trial = kind is Kind.BIT
     try:
-        rows.create(conn, table.collection_id, kind, table.dimension, trial=trial)
+        once()
     except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory) as error:
         if "shared memory" not in str(error):
             raise
         # Several processes share the graph in /dev/shm, which is small in containers.
         rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=0)
-        rows.create(conn, table.collection_id, kind, table.dimension, trial=trial)
+        once()
         return (
             "Built by one process alone: the server's /dev/shm is too small for several to share "
             "the graph; give its container a larger shm_size."
@@ -290,15 +295,16 @@ def _create(conn: Connection, kind: Kind, table: Table, settings: Settings) -> s
     return None
 
 
-def _rebuild(conn: Connection, table: Table, settings: Settings, report: Report) -> None:
+def _rebuild(conn: Connection, table: Table, settings: Settings, report: Report) -> str | None:
     """Build every index anew, then free the dead rows: they are in none of the indexes any more."""
+    remark = None
     for kind in indexes.status(conn, table.collection_id).kinds:
-        limits = build_limits(conn, table, kind, settings)
-        rows.prepare_build(conn, memory_bytes=limits.memory_bytes, workers=limits.workers)
         report(indexes.BUILDING, 0, table.faces)
-        rows.rebuild(conn, table.collection_id, kind)
+        once = partial(rows.rebuild, conn, table.collection_id, kind)
+        remark = _with_helpers(conn, kind, table, settings, once) or remark
     report("freeing the room of dead rows", table.faces, table.faces)
     rows.vacuum(conn, table.collection_id)
+    return remark
 
 
 def _ask_for_wishes(conn: Connection, settings: Settings) -> None:

@@ -111,7 +111,7 @@ class Router:
     """Chooses for one process, and remembers what it timed and sampled."""
 
     def __init__(self) -> None:
-        self._costs: dict[UUID, tuple[float, Costs]] = {}
+        self._costs: dict[tuple[UUID, Kind], tuple[float, Costs]] = {}
         self._selectivities: dict[tuple[UUID, str], tuple[float, _Selectivity]] = {}
         self._timing = threading.Lock()
 
@@ -183,14 +183,15 @@ class Router:
 
     def costs(self, conn: Connection, collection_id: UUID, kind: Kind) -> Costs:
         """Return what the ways cost here, timed on the collection itself if that is not known."""
-        known = self._costs.get(collection_id)
+        key = (collection_id, kind)
+        known = self._costs.get(key)
         if known is None or known[0] < time.monotonic():
             with self._timing:
-                known = self._costs.get(collection_id)
+                known = self._costs.get(key)
                 if known is None or known[0] < time.monotonic():
                     found = timing.measure(conn, collection_id, kind) or TYPICAL
                     known = (time.monotonic() + TIMED_S, found)
-                    _remember(self._costs, collection_id, known)
+                    _remember(self._costs, key, known)
         return known[1]
 
     def _selectivity(self, conn: Connection, collection: Collection, query: Query) -> _Selectivity:

@@ -158,15 +158,18 @@ def test_work_that_fails_says_why_and_holds_up_nothing_else(gallery: Gallery) ->
     assert gallery.maintain() == [f"dropped {left}"], "and it is not tried again at once"
 
 
+@pytest.mark.parametrize("action", [Action.BUILD, Action.REBUILD])
 def test_a_build_without_room_for_shared_memory_is_done_by_one_process(
-    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, action: Action
 ) -> None:
     large = gallery.collection(3)
     gallery.ask(large, Action.PROMOTE)
     gallery.maintain()
-    rows.drop(gallery.conn, large, Kind.HNSW)
-    gallery.ask(large, Action.BUILD)
-    create, helpers = rows.create, []
+    if action is Action.BUILD:
+        rows.drop(gallery.conn, large, Kind.HNSW)
+    gallery.ask(large, action)
+    name = "create" if action is Action.BUILD else "rebuild"
+    build, helpers = getattr(rows, name), []
 
     def small_shm(conn: Connection, *given: Any, **more: Any) -> None:
         row = conn.execute("SHOW max_parallel_maintenance_workers").fetchone()
@@ -177,13 +180,13 @@ def test_a_build_without_room_for_shared_memory_is_done_by_one_process(
                 "DO $$ BEGIN RAISE EXCEPTION 'could not resize shared memory segment' "
                 "USING ERRCODE = 'disk_full'; END $$"
             )
-        create(conn, *given, **more)
+        build(conn, *given, **more)
 
-    monkeypatch.setattr(rows, "create", small_shm)
+    monkeypatch.setattr(rows, name, small_shm)
     gallery.maintain()
 
     (built, *_) = gallery.status(large).history
-    assert (built.action, built.state, helpers[1:]) == (Action.BUILD, State.DONE, ["0"])
+    assert (built.action, built.state, helpers[1:]) == (action, State.DONE, ["0"])
     assert built.detail is not None
     assert "shm_size" in built.detail
 
