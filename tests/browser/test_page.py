@@ -180,6 +180,8 @@ def test_the_keyboard_is_enough(visit: Visit, samples: Path, couple: Path) -> No
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#face-1")).to_be_visible()
     page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Filters")
+    page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_attribute("data-face", "1")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
