@@ -618,19 +618,10 @@ ALTER TABLE ONLY public.doomed_files
     ADD CONSTRAINT doomed_files_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.faces
-    ADD CONSTRAINT faces_collection_id_external_id_key UNIQUE (collection_id, external_id);
-
-ALTER TABLE ONLY public.faces
     ADD CONSTRAINT faces_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
 
 ALTER TABLE ONLY public.faces
     ADD CONSTRAINT faces_pkey PRIMARY KEY (collection_id, id);
-
-ALTER TABLE ONLY public.faces_tail
-    ADD CONSTRAINT faces_tail_collection_id_external_id_key UNIQUE (collection_id, external_id);
-
-ALTER TABLE ONLY public.faces_tail_0
-    ADD CONSTRAINT faces_tail_0_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.faces_tail
     ADD CONSTRAINT faces_tail_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
@@ -645,16 +636,10 @@ ALTER TABLE ONLY public.faces_tail_0
     ADD CONSTRAINT faces_tail_0_pkey PRIMARY KEY (collection_id, id);
 
 ALTER TABLE ONLY public.faces_tail_1
-    ADD CONSTRAINT faces_tail_1_collection_id_external_id_key UNIQUE (collection_id, external_id);
-
-ALTER TABLE ONLY public.faces_tail_1
     ADD CONSTRAINT faces_tail_1_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
 
 ALTER TABLE ONLY public.faces_tail_1
     ADD CONSTRAINT faces_tail_1_pkey PRIMARY KEY (collection_id, id);
-
-ALTER TABLE ONLY public.faces_tail_2
-    ADD CONSTRAINT faces_tail_2_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.faces_tail_2
     ADD CONSTRAINT faces_tail_2_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
@@ -663,16 +648,10 @@ ALTER TABLE ONLY public.faces_tail_2
     ADD CONSTRAINT faces_tail_2_pkey PRIMARY KEY (collection_id, id);
 
 ALTER TABLE ONLY public.faces_tail_3
-    ADD CONSTRAINT faces_tail_3_collection_id_external_id_key UNIQUE (collection_id, external_id);
-
-ALTER TABLE ONLY public.faces_tail_3
     ADD CONSTRAINT faces_tail_3_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
 
 ALTER TABLE ONLY public.faces_tail_3
     ADD CONSTRAINT faces_tail_3_pkey PRIMARY KEY (collection_id, id);
-
-ALTER TABLE ONLY public.faces_tail_4
-    ADD CONSTRAINT faces_tail_4_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.faces_tail_4
     ADD CONSTRAINT faces_tail_4_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
@@ -681,16 +660,10 @@ ALTER TABLE ONLY public.faces_tail_4
     ADD CONSTRAINT faces_tail_4_pkey PRIMARY KEY (collection_id, id);
 
 ALTER TABLE ONLY public.faces_tail_5
-    ADD CONSTRAINT faces_tail_5_collection_id_external_id_key UNIQUE (collection_id, external_id);
-
-ALTER TABLE ONLY public.faces_tail_5
     ADD CONSTRAINT faces_tail_5_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
 
 ALTER TABLE ONLY public.faces_tail_5
     ADD CONSTRAINT faces_tail_5_pkey PRIMARY KEY (collection_id, id);
-
-ALTER TABLE ONLY public.faces_tail_6
-    ADD CONSTRAINT faces_tail_6_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.faces_tail_6
     ADD CONSTRAINT faces_tail_6_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
@@ -699,16 +672,10 @@ ALTER TABLE ONLY public.faces_tail_6
     ADD CONSTRAINT faces_tail_6_pkey PRIMARY KEY (collection_id, id);
 
 ALTER TABLE ONLY public.faces_tail_7
-    ADD CONSTRAINT faces_tail_7_collection_id_external_id_key UNIQUE (collection_id, external_id);
-
-ALTER TABLE ONLY public.faces_tail_7
     ADD CONSTRAINT faces_tail_7_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
 
 ALTER TABLE ONLY public.faces_tail_7
     ADD CONSTRAINT faces_tail_7_pkey PRIMARY KEY (collection_id, id);
-
-ALTER TABLE ONLY public.images
-    ADD CONSTRAINT images_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_id_key UNIQUE (collection_id, id);
@@ -733,9 +700,6 @@ ALTER TABLE ONLY public.jobs
 
 ALTER TABLE ONLY public.login_links
     ADD CONSTRAINT login_links_pkey PRIMARY KEY (sha256);
-
-ALTER TABLE ONLY public.people
-    ADD CONSTRAINT people_collection_id_external_id_key UNIQUE (collection_id, external_id);
 
 ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_collection_id_id_key UNIQUE (collection_id, id);
@@ -772,6 +736,8 @@ CREATE INDEX faces_by_person ON ONLY public.faces USING btree (person_id, qualit
 
 CREATE INDEX faces_by_tag ON ONLY public.faces USING gin (tags) WHERE (tags <> '{}'::text[]);
 
+CREATE UNIQUE INDEX faces_collection_id_external_id_key ON ONLY public.faces USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX faces_tail_cluster_id_idx ON ONLY public.faces_tail USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
 
 CREATE INDEX faces_tail_0_cluster_id_idx ON public.faces_tail_0 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
@@ -779,6 +745,10 @@ CREATE INDEX faces_tail_0_cluster_id_idx ON public.faces_tail_0 USING btree (clu
 CREATE INDEX faces_tail_collection_id_captured_at_idx ON ONLY public.faces_tail USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
 CREATE INDEX faces_tail_0_collection_id_captured_at_idx ON public.faces_tail_0 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
+CREATE UNIQUE INDEX faces_tail_collection_id_external_id_idx ON ONLY public.faces_tail USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
+CREATE UNIQUE INDEX faces_tail_0_collection_id_external_id_idx ON public.faces_tail_0 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX faces_tail_id_idx ON ONLY public.faces_tail USING btree (id);
 
@@ -796,6 +766,8 @@ CREATE INDEX faces_tail_1_cluster_id_idx ON public.faces_tail_1 USING btree (clu
 
 CREATE INDEX faces_tail_1_collection_id_captured_at_idx ON public.faces_tail_1 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
+CREATE UNIQUE INDEX faces_tail_1_collection_id_external_id_idx ON public.faces_tail_1 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX faces_tail_1_id_idx ON public.faces_tail_1 USING btree (id);
 
 CREATE INDEX faces_tail_1_person_id_quality_id_idx ON public.faces_tail_1 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
@@ -805,6 +777,8 @@ CREATE INDEX faces_tail_1_tags_idx ON public.faces_tail_1 USING gin (tags) WHERE
 CREATE INDEX faces_tail_2_cluster_id_idx ON public.faces_tail_2 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
 
 CREATE INDEX faces_tail_2_collection_id_captured_at_idx ON public.faces_tail_2 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
+CREATE UNIQUE INDEX faces_tail_2_collection_id_external_id_idx ON public.faces_tail_2 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX faces_tail_2_id_idx ON public.faces_tail_2 USING btree (id);
 
@@ -816,6 +790,8 @@ CREATE INDEX faces_tail_3_cluster_id_idx ON public.faces_tail_3 USING btree (clu
 
 CREATE INDEX faces_tail_3_collection_id_captured_at_idx ON public.faces_tail_3 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
+CREATE UNIQUE INDEX faces_tail_3_collection_id_external_id_idx ON public.faces_tail_3 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX faces_tail_3_id_idx ON public.faces_tail_3 USING btree (id);
 
 CREATE INDEX faces_tail_3_person_id_quality_id_idx ON public.faces_tail_3 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
@@ -825,6 +801,8 @@ CREATE INDEX faces_tail_3_tags_idx ON public.faces_tail_3 USING gin (tags) WHERE
 CREATE INDEX faces_tail_4_cluster_id_idx ON public.faces_tail_4 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
 
 CREATE INDEX faces_tail_4_collection_id_captured_at_idx ON public.faces_tail_4 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
+CREATE UNIQUE INDEX faces_tail_4_collection_id_external_id_idx ON public.faces_tail_4 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX faces_tail_4_id_idx ON public.faces_tail_4 USING btree (id);
 
@@ -836,6 +814,8 @@ CREATE INDEX faces_tail_5_cluster_id_idx ON public.faces_tail_5 USING btree (clu
 
 CREATE INDEX faces_tail_5_collection_id_captured_at_idx ON public.faces_tail_5 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
+CREATE UNIQUE INDEX faces_tail_5_collection_id_external_id_idx ON public.faces_tail_5 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX faces_tail_5_id_idx ON public.faces_tail_5 USING btree (id);
 
 CREATE INDEX faces_tail_5_person_id_quality_id_idx ON public.faces_tail_5 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
@@ -846,6 +826,8 @@ CREATE INDEX faces_tail_6_cluster_id_idx ON public.faces_tail_6 USING btree (clu
 
 CREATE INDEX faces_tail_6_collection_id_captured_at_idx ON public.faces_tail_6 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
+CREATE UNIQUE INDEX faces_tail_6_collection_id_external_id_idx ON public.faces_tail_6 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX faces_tail_6_id_idx ON public.faces_tail_6 USING btree (id);
 
 CREATE INDEX faces_tail_6_person_id_quality_id_idx ON public.faces_tail_6 USING btree (person_id, quality DESC, id) WHERE (person_id IS NOT NULL);
@@ -855,6 +837,8 @@ CREATE INDEX faces_tail_6_tags_idx ON public.faces_tail_6 USING gin (tags) WHERE
 CREATE INDEX faces_tail_7_cluster_id_idx ON public.faces_tail_7 USING btree (cluster_id) WHERE (cluster_id IS NOT NULL);
 
 CREATE INDEX faces_tail_7_collection_id_captured_at_idx ON public.faces_tail_7 USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
+
+CREATE UNIQUE INDEX faces_tail_7_collection_id_external_id_idx ON public.faces_tail_7 USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX faces_tail_7_id_idx ON public.faces_tail_7 USING btree (id);
 
@@ -871,6 +855,8 @@ CREATE INDEX images_by_metadata ON public.images USING gin (metadata jsonb_path_
 CREATE INDEX images_by_sha256 ON public.images USING btree (sha256);
 
 CREATE INDEX images_by_tag ON public.images USING gin (tags) WHERE (tags <> '{}'::text[]);
+
+CREATE UNIQUE INDEX images_collection_id_external_id_key ON public.images USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX index_work_by_collection ON public.index_work USING btree (collection_id, id);
 
@@ -890,6 +876,8 @@ CREATE INDEX people_by_metadata ON public.people USING gin (metadata jsonb_path_
 
 CREATE INDEX people_by_name ON public.people USING btree (collection_id, lower(name));
 
+CREATE UNIQUE INDEX people_collection_id_external_id_key ON public.people USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
 CREATE INDEX query_samples_by_collection ON public.query_samples USING btree (collection_id);
 
 CREATE INDEX recall_audits_by_collection ON public.recall_audits USING btree (collection_id, id);
@@ -898,7 +886,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_0_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_0_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_0_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_0_id_idx;
 
@@ -914,7 +902,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_1_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_1_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_1_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_1_id_idx;
 
@@ -930,7 +918,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_2_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_2_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_2_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_2_id_idx;
 
@@ -946,7 +934,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_3_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_3_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_3_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_3_id_idx;
 
@@ -962,7 +950,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_4_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_4_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_4_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_4_id_idx;
 
@@ -978,7 +966,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_5_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_5_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_5_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_5_id_idx;
 
@@ -994,7 +982,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_6_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_6_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_6_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_6_id_idx;
 
@@ -1010,7 +998,7 @@ ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_
 
 ALTER INDEX public.faces_tail_collection_id_captured_at_idx ATTACH PARTITION public.faces_tail_7_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_tail_collection_id_external_id_key ATTACH PARTITION public.faces_tail_7_collection_id_external_id_key;
+ALTER INDEX public.faces_tail_collection_id_external_id_idx ATTACH PARTITION public.faces_tail_7_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_tail_id_idx ATTACH PARTITION public.faces_tail_7_id_idx;
 
@@ -1026,7 +1014,7 @@ ALTER INDEX public.faces_by_cluster ATTACH PARTITION public.faces_tail_cluster_i
 
 ALTER INDEX public.faces_by_capture ATTACH PARTITION public.faces_tail_collection_id_captured_at_idx;
 
-ALTER INDEX public.faces_collection_id_external_id_key ATTACH PARTITION public.faces_tail_collection_id_external_id_key;
+ALTER INDEX public.faces_collection_id_external_id_key ATTACH PARTITION public.faces_tail_collection_id_external_id_idx;
 
 ALTER INDEX public.faces_by_id ATTACH PARTITION public.faces_tail_id_idx;
 

@@ -221,6 +221,7 @@ def hold(conn: Connection, collection_ids: Iterable[UUID]) -> None:
     ids = {"ids": list(set(collection_ids))}
     execute(conn, SQL["pass_gates"], ids)
     execute(conn, SQL["hold"], ids)
+    execute(conn, SQL["plan_keys_once"], {})
 
 
 def delete(conn: Connection, collection_id: UUID) -> Removed | None:

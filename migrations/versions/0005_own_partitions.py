@@ -33,6 +33,18 @@ def upgrade() -> None:
         ALTER TABLE faces ADD CONSTRAINT faces_person_fkey FOREIGN KEY (collection_id, person_id)
             REFERENCES people (collection_id, id) ON DELETE SET NULL (person_id);
 
+        -- Most rows have no external id. As plain indexes these were the smallest ones that begin with the
+        -- collection, and Postgres looked for an image through them, past all that have none.
+        ALTER TABLE images DROP CONSTRAINT images_collection_id_external_id_key;
+        CREATE UNIQUE INDEX images_collection_id_external_id_key ON images
+            (collection_id, external_id) WHERE external_id IS NOT NULL;
+        ALTER TABLE people DROP CONSTRAINT people_collection_id_external_id_key;
+        CREATE UNIQUE INDEX people_collection_id_external_id_key ON people
+            (collection_id, external_id) WHERE external_id IS NOT NULL;
+        ALTER TABLE faces DROP CONSTRAINT faces_collection_id_external_id_key;
+        CREATE UNIQUE INDEX faces_collection_id_external_id_key ON faces
+            (collection_id, external_id) WHERE external_id IS NOT NULL;
+
         ALTER TABLE collections ADD COLUMN layout text NOT NULL DEFAULT 'tail'
             CHECK (layout IN ('tail', 'own'));
         COMMENT ON COLUMN collections.layout IS

@@ -8,7 +8,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from core.db import faces, people
+from core.db import collections, faces, people
 from core.db.faces import NewFace
 from core.db.pool import Connection
 from core.faces import unit_embedding
@@ -258,3 +258,40 @@ def test_an_external_id_of_a_face_is_unique_in_its_collection(conn: Connection, 
 
     with pytest.raises(psycopg.errors.UniqueViolation):
         faces.update(conn, second, external_id="f-1", metadata=None)
+
+
+def test_faces_of_a_new_collection_are_stored_without_reading_all_its_images_for_each(
+    fresh_database: Any, connect: Any
+) -> None:
+    known, new = 300, 300
+    with connect(fresh_database()) as setup:
+        conn, make = setup.conn, setup.make
+        old = make.collection()
+        for _ in range(known):
+            make.face(old)
+        conn.commit()
+        conn.execute("ANALYZE")
+        conn.commit()
+        fresh = make.collection()
+        image_ids = [make.image(fresh) for _ in range(new)]
+        conn.commit()
+        before = tuples_read(conn)
+
+        collections.hold(conn, [fresh])
+        for image_id in image_ids:
+            make.faces(fresh, [make.unit(1)], image_id=image_id)
+        conn.commit()
+
+        assert tuples_read(conn) - before < 5 * new
+
+
+def tuples_read(conn: Connection) -> int:
+    """Entries read in the indexes of images so far."""
+    conn.execute("SELECT pg_stat_force_next_flush()")
+    conn.commit()
+    row = conn.execute(
+        "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'images'"
+    ).fetchone()
+    conn.commit()
+    assert row is not None
+    return int(row[0])

@@ -85,6 +85,11 @@ SELECT id FROM collections WHERE id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE;
 SELECT pg_advisory_xact_lock_shared(hashtextextended('facesearch.collection.' || id::text, 0))
   FROM (SELECT unnest(%(ids)s::uuid[]) AS id ORDER BY id) AS sorted;
 
+-- name: plan_keys_once
+-- For the foreign keys of what is written next: planned anew for each row they take ten times as long,
+-- and before the table is analysed they may walk through a whole new collection for each.
+SELECT set_config('plan_cache_mode', 'auto', true);
+
 -- name: delete_faces
 DELETE FROM faces WHERE collection_id = %(id)s;
 
