@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -137,12 +137,15 @@ def load(conn: Connection, each: packed.Faces, name: str) -> UUID:
     made = collections.create(conn, pack, name=name).id
     number = fetch_value(conn, "SELECT count(*) FROM collections", {})
     facets = packed.Facets(each)
+    # Else each foreign key is planned again for each row, by what was known before this load.
+    conn.execute("SET LOCAL plan_cache_mode = auto")
     _copy_people(conn, each, made, number)
     _copy(conn, "images", packed.IMAGE_COLUMNS, packed.image_rows(each, facets, made, number))
     _copy(conn, "faces", packed.FACE_COLUMNS, packed.face_rows(each, facets, made, number))
     size = len(each.owners)
     conn.execute(
-        "UPDATE collections SET image_count = %s, face_count = %s WHERE id = %s", [size, size, made]
+        "UPDATE collections SET image_count = %s, face_count = %s, person_count = %s WHERE id = %s",
+        [size, size, len(packed.people(each)), made],
     )
     return made
 
@@ -219,8 +222,11 @@ def sizes(database: Database, collection: Collection) -> Sizes:
 def server_memory(folder: Path) -> int:
     """Return the bytes that the server's processes have in memory; what they share counts once."""
     server = psutil.Process(int((folder / "cluster" / "postmaster.pid").read_text().split()[0]))
-    processes = [server, *server.children(recursive=True)]
-    return sum(process.memory_full_info().pss for process in processes)
+    total = 0
+    for process in (server, *server.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # a session that has just ended
+            total += process.memory_full_info().pss
+    return total
 
 
 def forget_cached(folder: Path) -> None:

@@ -38,6 +38,10 @@ MOST_TIMES = 1.5
 BETWEEN_MS = 1.0
 """A difference of less is not held against the router."""
 
+LEAST_QUERIES = 10
+MOST_SECONDS = 5.0
+"""A way that has taken so long for one condition is asked no more than `LEAST_QUERIES` times."""
+
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -57,6 +61,11 @@ class Way:
     recalls: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
+
+    @property
+    def is_slow(self) -> bool:
+        """It has been asked often enough for how long it takes."""
+        return len(self.seconds) >= LEAST_QUERIES and sum(self.seconds) > MOST_SECONDS
 
     @property
     def recall(self) -> float:
@@ -124,10 +133,12 @@ def measure(
     nearest, _ = exact(each.vectors[rows], each.queries[:queries], LIMIT)
     ways = {mode: Way() for mode in Mode}
     for mode in Mode:  # what is timed and sampled once, and what must come into the caches
-        for number in range(3):
+        for number in range(2):
             ask(database, collection, each.queries[number], wanted, mode)
     for number, true in enumerate(nearest):
         for mode, way in ways.items():
+            if way.is_slow:
+                continue
             begin = perf_counter()
             found = ask(database, collection, each.queries[number], wanted, mode)
             way.seconds.append(perf_counter() - begin)
