@@ -242,7 +242,10 @@ def compare(database: Database, each: Gallery, given: argparse.Namespace, speed:
             sides.append(library(given.peers, peer, each, given.queries))
     print(f"\n{each.size:,} faces of set {each.kind}, at recall@10 of {target:.4f} and more\n")
     rows = [row(side, equally_right(points, target), plain_qps, speed) for side, points in sides]
-    print(timing.table(HEADS, rows), flush=True)
+    print(timing.table(HEADS, rows))
+    print("\nour index alone, by its width:\n")
+    curve = [[point.width, f"{point.recall:.4f}", f"{point.qps:,.0f}"] for point in sides[1][1]]
+    print(timing.table(("ef_search", "recall@10", "QPS"), curve), flush=True)
 
 
 def equally_right(points: Sequence[Point], target: float) -> Point:
