@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import calibration, collections
+from core import calibration, collections, finding
 from core.db import collections as collection_rows
 from core.db import faces, images, people
 from core.db.collections import Collection
@@ -24,7 +24,6 @@ from core.finding import Decision, Options
 from core.inference.install import install
 from core.inference.packs import Pack, load_manifest
 from core.pipelines import Pipelines
-from core.search import by_vector
 from core.services import Services
 from core.settings import Settings
 
@@ -92,8 +91,7 @@ def _analysed(embedding: Embedding) -> AnalysedFace:
 def alarms(services: Services, home: Collection, strangers: Sequence[Embedding]) -> Share:
     """Count the strangers who are taken for somebody."""
     best = [
-        by_vector(services, [home], each.tolist(), home.space_id, Options(limit=1)).matches[0]
-        for each in strangers
+        finding.find(services, [home], [each], Options(limit=1)).matches[0] for each in strangers
     ]
     return Share(sum(each.decision is Decision.MATCH for each in best), len(best))
 

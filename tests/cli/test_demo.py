@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.search import Decision
+from core.finding import Decision
 from core.settings import Settings
 from web.cli.demo import right
 
