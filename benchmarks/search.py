@@ -2,18 +2,18 @@
 
     python -m benchmarks.search DIR [--photos DATA] [--set B] [--sizes 10000 100000 1000000]
 
-DIR keeps the galleries and the database between runs. Everything goes through `core.finding`, with its
-routing, its SQL, its grouping and its pool. The truth is float32 search by numpy. "Rank 1" is over
-the queries whose nearest face, in truth, is of the same person: how many of them find that person
-first. "Recall" compares the first ten rows, all of them and those that are mates. "Cold" is behind
-a restart with empty caches; "floor" is the time that reading the vectors takes which were looked at,
-at the speed of the machine's memory.
+DIR keeps the galleries and the database between runs. `--ef 40 100 200 400` adds what other widths of
+the search give. Everything goes through `core.finding`, with its routing, its SQL, its grouping and its
+pool. The truth is float32 search by numpy. "Rank 1" is over the queries whose nearest face, in truth, is
+of the same person: how many of them find that person first. "Recall" compares the first ten rows, all
+of them and those that are mates. "Cold" is behind a restart with empty caches; "floor" is the time that
+reading the vectors takes which were looked at, at the speed of the machine's memory.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter, sleep
@@ -159,8 +159,11 @@ def measure(folder: Path, each: Gallery, given: argparse.Namespace, speed: float
         asking = asked(database, each, GroupBy.PERSON)
         cold = timing.one_client(asking.ask, range(COLD_QUERIES))
         print_row(folder, asking, given, speed, f"{cold.p50:.1f} / {cold.p99:.1f}")
-        print_row(folder, asked(database, each, GroupBy.FACE), given, speed, "")
+        asking = asked(database, each, GroupBy.FACE)
+        print_row(folder, asking, given, speed, "")
         print_bytes(folder, database, asking)
+        if given.ef and not asking.ask(0).index.exact:
+            print_widths(asking, given.ef, min(given.queries, len(each.queries)))
 
 
 def print_row(
@@ -168,8 +171,7 @@ def print_row(
 ) -> None:
     """Print what was measured of one way of asking."""
     count = min(given.queries, len(asking.each.queries))
-    found: list[Found] = []
-    timing.one_client(lambda number: found.append(asking.ask(number)), range(count))
+    found = [asking.ask(number) for number in range(count)]
     warm = timing.one_client(asking.ask, range(count))
     right = rightness(found, asking.each, asking.options.group_by)
     start = partial(client, folder, asking.each, asking.options.group_by, asking.database.url)
@@ -191,6 +193,27 @@ def print_row(
         f"{floor:.3f}",
     ]
     print("| " + " | ".join(cells) + " |", flush=True)
+
+
+WIDTH_HEADS = (
+    "ef_search", "rank 1", "of real faces", "recall@10", "of mates", "p50 / p95 / p99, ms",
+)  # fmt: skip
+
+
+def print_widths(asking: Asked, widths: Sequence[int], count: int) -> None:
+    """Print what other widths of the search give, one client asking for faces."""
+    rows = []
+    for width in widths:
+        wide = replace(asking, collection=replace(asking.collection, ef_search=width))
+        found = [wide.ask(number) for number in range(count)]
+        taken = timing.one_client(wide.ask, range(count))
+        right = rightness(found, asking.each, asking.options.group_by)
+        shares = (right.first, right.real_first, right.ten, right.mates)
+        rows.append(
+            [width, *(f"{share:.4f}" for share in shares),
+             f"{taken.p50:.2f} / {taken.p95:.2f} / {taken.p99:.2f}"]
+        )  # fmt: skip
+    print(f"\n{asking.each.size:,} faces, by width:\n\n{timing.table(WIDTH_HEADS, rows)}\n")
 
 
 HEADS = (
@@ -216,6 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--ef", type=int, nargs="*", help="other widths of the search to try")
     parser.add_argument("--queries", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=10, help="of each number of clients")
     given = parser.parse_args()
