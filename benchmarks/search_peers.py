@@ -106,7 +106,8 @@ def library(python: Path, peer: str, each: Gallery, queries: int) -> tuple[Side,
     ).stdout
     built, *points = (json.loads(line) for line in output.splitlines() if line.startswith("{"))
     half = peer.endswith("fp16") or peer == "usearch"
-    name = f"{built['version']}{', flat' if 'flat' in peer else ''}{', fp16' if half else ''}"
+    way = ", flat" if "flat" in peer else ", HNSW" if peer.startswith("faiss") else ""
+    name = f"{built['version']}{way}{', fp16' if half else ''}"
     side = Side(name, built["bytes"], built["build_s"], HALF if half else FULL)
     return side, [Point(**point) for point in points]
 
