@@ -65,7 +65,7 @@ def test_a_match_says_all_that_is_known_of_it(client, crowd: str, picture) -> No
     assert result["threshold_source"] == "set by hand"
     assert result["searched_faces"] == 4
     assert result["index"] == {
-        "kind": "exact", "exact": True, "ef_search": None, "candidates": 4, "fallback": None,
+        "kind": "exact", "exact": True, "ef_search": None, "second_look": False, "candidates": 4, "fallback": None,
     }  # fmt: skip
     assert (result["more"], result["next_cursor"]) == (False, None)
 
