@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
+from psycopg.errors import UndefinedTable
+
 from core import collections as collection_use
 from core import metrics, ranking
 from core.db import filters
@@ -138,6 +140,7 @@ def find(
 
     Raises:
         SpaceMismatch: The collections are of different spaces.
+        CollectionNotFound: One was deleted a moment ago.
         CalibrationNeeded: *one_in* is asked for, and no calibration says how to keep it.
         SearchTimeout: The database took longer than the settings allow.
     """
@@ -165,15 +168,27 @@ def find(
 def _rank(services: Services, homes: Sequence[Collection], query: Query, mode: Mode) -> Ranking:
     settings = services.settings
     began = time.perf_counter()
-    with (
-        services.pool.connection() as conn,
-        rows.bounded(conn, timeout_s=settings.search_timeout_s),
-    ):
-        parts = services.router.plan(conn, homes, query, mode, ef_search=settings.hnsw_ef_search)
-        ranked = ranking.rank(conn, query, parts)
+    try:
+        with (
+            services.pool.connection() as conn,
+            rows.bounded(conn, timeout_s=settings.search_timeout_s),
+        ):
+            ef_search = settings.hnsw_ef_search
+            parts = services.router.plan(conn, homes, query, mode, ef_search=ef_search)
+            ranked = ranking.rank(conn, query, parts)
+    except UndefinedTable:
+        _require_all(services, homes)
+        raise
     used = _index_use(ranked.parts)
     metrics.observe_search(used.kind, time.perf_counter() - began, used.fallback is not None)
     return ranked
+
+
+def _require_all(services: Services, homes: Sequence[Collection]) -> None:
+    """Say which collection was deleted since it was read, with its table."""
+    with services.pool.connection() as conn:
+        for home in homes:
+            collection_use.get(conn, home.id)
 
 
 def _keep(

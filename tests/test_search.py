@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from core import analysis, collections, finding, gallery, people, search, subjects
@@ -14,6 +15,7 @@ from core.db.pool import connect
 from core.db.search import GroupBy
 from core.errors import (
     BadEmbedding,
+    CollectionNotFound,
     FaceNotFound,
     ImageEmpty,
     InvalidRequest,
@@ -235,6 +237,22 @@ def test_a_large_collection_is_searched_by_its_index_once_that_is_built(
     assert [m.neighbour.face_id for m in after.matches] == [
         m.neighbour.face_id for m in before.matches
     ]
+
+
+def test_a_large_collection_that_is_deleted_meanwhile_is_not_found(
+    services: Services, collection: Collection, store: Any, photo: Photo
+) -> None:
+    store(*(photo(n) for n in range(6)))
+    url = services.settings.database_url
+    assert url is not None
+    with connect(url, autocommit=True) as conn:
+        maintain(conn, services.settings.model_copy(update={"promote_faces": 5}))
+    large = fresh(services, collection)
+    vector = np.eye(collection.dimension, dtype=np.float32)[0]
+    collections.delete(services.pool, services.blobs, large.id, confirm=str(large.id))
+
+    with pytest.raises(CollectionNotFound):
+        finding.find(services, [large], [vector], Options())
 
 
 def test_every_face_of_a_query_photo_is_searched_and_says_what_became_of_it(
