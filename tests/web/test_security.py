@@ -54,13 +54,18 @@ def test_only_login_health_and_static_files_are_public() -> None:
     assert {"static", "security.login", "system.health"} == security.PUBLIC
 
 
+def wants_document(path: str) -> bool:
+    """Programs ask there; the others are pages."""
+    return path.startswith("/v1") or path in ("/openapi.json", "/metrics")
+
+
 def test_a_stranger_gets_nothing_at_any_address(app: Flask, stranger: FlaskClient) -> None:
     calls = list(every_call(app))
 
     assert len(calls) > 40
     for method, path in calls:
         response = stranger.open(path, method=method)
-        if path.startswith("/v1") or path == "/openapi.json" or method not in ("GET", "HEAD"):
+        if wants_document(path) or method not in ("GET", "HEAD"):
             assert response.status_code == 401, (method, path)
         else:
             assert response.status_code == 303, (method, path)
