@@ -13,7 +13,7 @@ Pool: TypeAlias = ConnectionPool[Connection]
 
 OPTIONS = " ".join(
     [
-        "-c plan_cache_mode=force_custom_plan",  # a generic plan cannot use a partial index
+        "-c plan_cache_mode=force_custom_plan",  # a plan for all collections fits none
         "-c jit=off",  # compiling costs more than any query here takes
         "-c random_page_cost=1.1",  # the hot set is in memory
         "-c timezone=UTC",

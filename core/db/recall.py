@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from core.db import queries
+from core.db import queries, search
 from core.db.pool import Connection
 from core.db.rows import execute, fetch_all, fetch_value
+from core.db.search import GroupBy, Kind, Query
 from core.faces import Embedding
 
 SQL = queries.load("recall")
@@ -25,11 +25,8 @@ COPY_HEADER: Final = 19
 SPREAD: Final = 20
 """Faces on the pages that are looked at, per face that is wanted."""
 
-NEAREST: Final[dict[str, LiteralString]] = {
-    "hnsw": SQL["nearest_hnsw"],
-    "bit": SQL["nearest_bit"],
-    "exact": SQL["nearest_exact"],
-}
+MOST_VISITED: Final = 20_000
+"""What pgvector visits in one scan by itself (``hnsw.max_scan_tuples``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +147,19 @@ def nearest(
     candidates: int,
     limit: int,
 ) -> list[Neighbour]:
-    """Return the nearest faces by an index, or by ``exact`` search; changes its transaction.
+    """Return the nearest faces by an index, or by ``exact`` search, as searches ask for them.
 
     Args:
         candidates: Those of a bit index that are ranked again.
     """
-    if kind != "exact":
-        execute(conn, SQL["replay_settings"], {"ef_search": str(ef_search)})
-    statement = sql.SQL(NEAREST[kind]).format(
-        dimension=sql.Literal(len(embedding)),
-        collection_id=sql.Literal(str(collection_id)),
-    )
-    params = {
-        "embedding": HalfVector(embedding),
-        "limit": limit,
-        "candidates": max(limit, candidates),
-    }
-    return fetch_all(conn, Neighbour, statement, params)
+    query = Query((collection_id,), (1.0,), [embedding], limit, GroupBy.FACE, own=True)
+    if kind == Kind.EXACT:
+        found = search.groups(conn, query, Kind.EXACT, candidates=limit)
+    else:
+        asked = max(limit, candidates) if kind == Kind.BIT else limit
+        with search.index_scan(conn, ef_search=ef_search, max_scan=MOST_VISITED):
+            found = search.groups(conn, query, Kind(kind), candidates=asked)
+    return [Neighbour(face.face_id, face.cosine) for face in found if face.face_id is not None]
 
 
 def present(conn: Connection, collection_id: UUID, face_ids: Sequence[UUID]) -> set[UUID]:

@@ -38,36 +38,6 @@ COPY (SELECT id, embedding FROM faces
        WHERE collection_id = %(collection_id)s AND id > %(after)s
        ORDER BY id LIMIT %(limit)s) TO STDOUT (FORMAT BINARY)
 
--- name: replay_settings
--- Takes the only other way to get rows in order away, as a search does.
-SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
-       set_config('hnsw.iterative_scan', 'relaxed_order', true),
-       set_config('enable_sort', 'off', true);
-
--- name: nearest_hnsw
-SELECT id, 1 - (embedding::halfvec({dimension}) <=> %(embedding)s::halfvec({dimension})) AS cosine
-  FROM faces WHERE collection_id = {collection_id}
- ORDER BY embedding::halfvec({dimension}) <=> %(embedding)s::halfvec({dimension})
- LIMIT %(limit)s;
-
--- name: nearest_bit
--- Candidates by the signs of their numbers; then by cosine.
-WITH candidates AS MATERIALIZED (
-    SELECT id, embedding FROM faces WHERE collection_id = {collection_id}
-     ORDER BY binary_quantize(embedding::halfvec({dimension}))::bit({dimension})
-          <~> binary_quantize(%(embedding)s::halfvec({dimension}))::bit({dimension})
-     LIMIT %(candidates)s
-)
-SELECT id, 1 - (embedding <=> %(embedding)s::halfvec) AS cosine
-  FROM candidates ORDER BY cosine DESC LIMIT %(limit)s;
-
--- name: nearest_exact
--- The sum keeps the index out of it.
-SELECT id, 1 - (embedding <=> %(embedding)s::halfvec) AS cosine
-  FROM faces WHERE collection_id = {collection_id}
- ORDER BY (embedding <=> %(embedding)s::halfvec) + 0
- LIMIT %(limit)s;
-
 -- name: present
 -- Which of these faces are still there.
 SELECT id FROM faces WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s);

@@ -115,6 +115,18 @@ def _space_if_any(vectors: AnyCollection[Any], space_id: str | None) -> None:
         raise ValueError("vectors and their space_id belong together")
 
 
+def _options(asks: "SearchOptions | StoredSearch") -> Options:
+    return Options(
+        limit=asks.limit,
+        threshold=asks.threshold,
+        group_by=asks.group_by,
+        only_matches=asks.only_matches,
+        filter=asked(asks.filter),
+        mode=asks.mode,
+        one_in=None if asks.policy is None else asks.policy.one_in,
+    )
+
+
 class SearchOptions(Query):
     """How to search with a photo."""
 
@@ -143,15 +155,7 @@ class SearchOptions(Query):
     @property
     def options(self) -> Options:
         """The same for core."""
-        return Options(
-            limit=self.limit,
-            threshold=self.threshold,
-            group_by=self.group_by,
-            only_matches=self.only_matches,
-            filter=asked(self.filter),
-            mode=self.mode,
-            one_in=None if self.policy is None else self.policy.one_in,
-        )
+        return _options(self)
 
     @property
     def indexes(self) -> tuple[int, ...] | None:
@@ -262,15 +266,7 @@ class StoredSearch(Body):
     @property
     def options(self) -> Options:
         """The same for core."""
-        return Options(
-            limit=self.limit,
-            threshold=self.threshold,
-            group_by=self.group_by,
-            only_matches=self.only_matches,
-            filter=asked(self.filter),
-            mode=self.mode,
-            one_in=None if self.policy is None else self.policy.one_in,
-        )
+        return _options(self)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
