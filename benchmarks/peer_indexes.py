@@ -1,16 +1,18 @@
 """One library's nearest neighbours on a gallery of ours; started by `benchmarks.search_peers`.
 
-    VENV/bin/python -m benchmarks.peer_indexes PEER FOLDER --queries 1000
+    VENV/bin/python -m benchmarks.peer_indexes PEER FOLDER
 
 Knows nothing of facesearch but its files: FOLDER holds vectors.npy, queries.npy and nearest.npy, as
-`benchmarks.gallery` writes them. One query after the other, on one thread; the graphs are built on
-all of them, with 16 links and 128 candidates like ours. Prints one JSON object a line: what was
-built, then recall@10, queries a second and compared vectors for each width of the search.
+`benchmarks.gallery` writes them. The graphs are built on all cores, with 16 links and 128 candidates
+like ours; what was built is printed as a JSON object. Then each line "WIDTH QUERIES" of the input asks
+so many queries one after the other, on one thread, and is answered by another: recall@10, queries a
+second and compared vectors.
 """
 
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,11 +30,8 @@ Vectors: TypeAlias = Any
 K = 10
 LINKS = 16
 CANDIDATES = 128
-WIDTHS = (10, 16, 24, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800)
-ENOUGH = 0.999
-"""Recall from which a wider search is not tried."""
-MOST_SECONDS = 60.0
-"""For one width; slow peers answer fewer queries."""
+MOST_SECONDS = 15.0
+"""For one line of the input; slow peers answer fewer queries."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,15 @@ class Peer:
 
     Attributes:
         search: Takes a vector and a width, returns rows; without a graph the width says nothing.
-        compared: Returns how many vectors the last searches compared, None where nobody counts.
+        exact: It compares every vector.
+        compared: Returns how many vectors the searches since the last call compared, None where
+            nobody counts.
     """
 
     version: str
     search: Callable[[Vectors, int], Sequence[int]]
     bytes: int
-    approximate: bool = True
+    exact: bool = False
     compared: Callable[[], int] | None = None
 
 
@@ -86,7 +87,7 @@ def faiss_index(vectors: Vectors, kind: str) -> Peer:
         f"FAISS {faiss.__version__}",
         search,
         len(faiss.serialize_index(index)),
-        graph,
+        not graph,
         compared if graph else None,
     )
 
@@ -181,7 +182,7 @@ def qdrant_local(vectors: Vectors) -> Peer:
         return [point.id for point in client.query_points("faces", query=query, limit=K).points]
 
     return Peer(
-        f"qdrant-client {version('qdrant-client')}, local mode", search, vectors.nbytes, False
+        f"qdrant-client {version('qdrant-client')}, local mode", search, vectors.nbytes, exact=True
     )
 
 
@@ -197,46 +198,49 @@ PEERS: dict[str, Callable[[Vectors], Peer]] = {
 }
 
 
-def measure(peer: Peer, folder: Path, queries: int, width: int) -> dict[str, float | None]:
+def measure(
+    peer: Peer, asked: Vectors, true: Vectors, width: int, size: int
+) -> dict[str, float | None]:
     """Ask one query after the other."""
-    asked, true = np.load(folder / "queries.npy"), np.load(folder / "nearest.npy")
     peer.search(asked[0], width)
     if peer.compared:
         peer.compared()
     found = []
     begin = perf_counter()
-    for query in asked[:queries]:
+    for query in asked:
         found.append(peer.search(query, width))
         if perf_counter() - begin > MOST_SECONDS:
             break
     seconds = perf_counter() - begin
     shares = [len({*map(int, rows)} & {*map(int, best[:K])}) / K
               for rows, best in zip(found, true, strict=False)]  # fmt: skip
+    counted = peer.compared() / len(found) if peer.compared else None
     return {
         "width": width,
         "recall": float(np.mean(shares)),
         "qps": len(found) / seconds,
-        "compared": peer.compared() / len(found) if peer.compared else None,
+        "compared": size if peer.exact else counted,
     }
 
 
 def main() -> None:
-    """Build, then measure."""
+    """Build, then measure whatever is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--queries", type=int, default=1_000)
     given = parser.parse_args()
     vectors = np.load(given.folder / "vectors.npy")
     begin = perf_counter()
     peer = PEERS[given.peer](vectors)
     built = {"version": peer.version, "bytes": peer.bytes, "build_s": perf_counter() - begin}
     print(json.dumps(built), flush=True)
-    for width in WIDTHS if peer.approximate else (0,):
-        row = measure(peer, given.folder, given.queries, width)
+    size = len(vectors)
+    del vectors
+    asked, true = np.load(given.folder / "queries.npy"), np.load(given.folder / "nearest.npy")
+    for line in sys.stdin:
+        width, queries = map(int, line.split())
+        row = measure(peer, asked[:queries], true[:queries], width, size)
         print(json.dumps(row), flush=True)
-        if (row["recall"] or 0) >= ENOUGH:
-            break
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks.gallery_database import Sizes
 from benchmarks.search import groups
 from benchmarks.search_filters import Way, judge
 from benchmarks.search_growth import Cost, projected_row
-from benchmarks.search_peers import Point, equally_right
+from benchmarks.search_peers import FULL, Point, Side, equally_right, middle
 from benchmarks.search_tenants import Tenant, tenants
 from benchmarks.timing import Timing, Work
 from core.db.search import GroupBy
@@ -38,10 +38,17 @@ def test_faces_of_a_person_with_a_name_are_one_row_and_others_stand_alone() -> N
 
 
 def test_sides_are_compared_at_the_first_width_that_finds_as_much() -> None:
-    points = [Point(10, 0.8, 900, None), Point(40, 0.95, 400, None), Point(80, 0.99, 200, None)]
+    found = {10: 0.8, 40: 0.95, 80: 0.99}
+    side = Side("a", 1, None, FULL, lambda width, _: Point(width, found[width], 1, None), [*found])
 
-    assert equally_right(points, 0.95).width == 40
-    assert equally_right(points, 0.999).width == 80
+    assert equally_right(side, 0.95, 9) == 40
+    assert equally_right(side, 0.999, 9) == 80
+
+
+def test_the_middle_of_several_turns_is_shown() -> None:
+    turns = [Point(10, 0.9, qps, 300) for qps in (50, 900, 100)]
+
+    assert middle(turns) == Point(10, 0.9, 100, 300)
 
 
 @pytest.mark.parametrize(
