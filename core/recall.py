@@ -24,6 +24,9 @@ QUERIES: Final = 200
 LADDER: Final = (40, 64, 100, 160, 250, 400, 640, 1000)
 """The ef_search that are tried: each costs about one and a half times the one before."""
 
+MOST_AUDITS: Final = 100
+"""Kept of a collection: about three months of daily ones."""
+
 REST: Final = 1.0
 """In the background an audit pauses as long as it worked."""
 
@@ -85,7 +88,10 @@ def store(
     proposed: int | None,
     applied: bool,
 ) -> Audit:
-    """Store what *now*, the ef_search in use, and the others gave."""
+    """Store what *now*, the ef_search in use, and the others gave.
+
+    Of a collection the newest `MOST_AUDITS` are kept; older ones are deleted here.
+    """
     rows.insert_audit(
         conn,
         collection.id,
@@ -103,6 +109,7 @@ def store(
         proposed_ef_search=proposed,
         applied=applied,
         steps=[asdict(step) for step in steps],
+        most=MOST_AUDITS,
     )
     return rows.audits(conn, collection.id, limit=1)[0]
 

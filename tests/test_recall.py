@@ -182,6 +182,19 @@ def test_a_search_by_the_bit_index_finds_what_exact_search_finds(
         )
 
 
+def test_of_each_collection_the_newest_audits_are_kept(
+    gallery: Make, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall, "MOST_AUDITS", 2)
+    made, other = gallery(manifold(300)), gallery(manifold(300))
+    kept = recall.audit(other.conn, other.collection, settings)
+
+    audits = [recall.audit(made.conn, made.collection, settings) for _ in range(4)]
+
+    assert recall.page(made.conn, made.collection.id, limit=10) == [audits[3], audits[2]]
+    assert recall.page(other.conn, other.collection.id, limit=10) == [kept]
+
+
 def test_the_page_of_an_unknown_collection_is_an_error(gallery: Make) -> None:
     made = gallery(manifold(50))
     collections.rows.delete(made.conn, made.collection.id)

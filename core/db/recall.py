@@ -203,8 +203,9 @@ def insert_audit(
     proposed_ef_search: int | None,
     applied: bool,
     steps: Sequence[dict[str, Any]],
+    most: int,
 ) -> UUID:
-    """Store an audit; return its id."""
+    """Store an audit, and keep the newest *most* of its collection; return its id."""
     made: UUID = fetch_value(
         conn,
         SQL["insert_audit"],
@@ -226,6 +227,7 @@ def insert_audit(
             "steps": Jsonb(list(steps)),
         },
     )
+    execute(conn, SQL["trim_audits"], {"collection_id": collection_id, "most": most})
     return made
 
 

@@ -80,6 +80,11 @@ VALUES (%(collection_id)s, %(kind)s, %(ef_search)s, %(queries)s, %(stored_querie
         %(proposed_ef_search)s, %(applied)s, %(steps)s)
 RETURNING id;
 
+-- name: trim_audits
+DELETE FROM recall_audits
+ WHERE id IN (SELECT id FROM recall_audits WHERE collection_id = %(collection_id)s
+               ORDER BY id DESC OFFSET %(most)s);
+
 -- name: audits
 -- Newest first.
 SELECT id, collection_id, kind, ef_search, queries, stored_queries, faces, recall_1, recall_10,
