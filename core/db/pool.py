@@ -1,5 +1,6 @@
 """Connections to Postgres, set up for vectors and for our way of planning queries."""
 
+import select
 from typing import Any, TypeAlias
 
 import psycopg
@@ -69,7 +70,7 @@ def open_pool(database_url: str, *, size: int) -> Pool:
         database_url,
         kwargs={"options": POOLED},
         configure=register_vector,
-        check=ConnectionPool.check_connection,  # a restart of Postgres costs no request
+        check=_require_alive,  # a restart of Postgres costs no request
         min_size=1,
         max_size=size,
         timeout=10,
@@ -82,6 +83,17 @@ def open_pool(database_url: str, *, size: int) -> Pool:
         connect(database_url).close()  # says what the pool's threads only log
         raise DatabaseUnavailable("Postgres cannot be reached.") from error
     return pool
+
+
+def _require_alive(conn: Connection) -> None:
+    """Ask the server whether it is there only if something came in unasked, such as its goodbye.
+
+    To ask each time is one of the five ways to the server and back that a search takes.
+    """
+    waiting = select.poll()
+    waiting.register(conn.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        ConnectionPool.check_connection(conn)
 
 
 def expected(error: psycopg.OperationalError) -> FaceSearchError:

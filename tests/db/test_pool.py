@@ -56,3 +56,18 @@ def test_long_maintenance_may_wait_and_pooled_connections_may_not(database_url: 
         assert conn.execute("SHOW lock_timeout").fetchone() == ("30s",)
         assert conn.execute("SHOW plan_cache_mode").fetchone() == ("force_custom_plan",)
     opened.close()
+
+
+def test_a_session_that_the_server_ended_costs_no_request(fresh_database: Any) -> None:
+    url = fresh_database()
+    opened = pool.open_pool(url, size=1)
+    with opened.connection() as conn:
+        ended = conn.info.backend_pid
+
+    with pool.connect(url) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 10000)", [ended])
+
+    with opened.connection() as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+        assert conn.info.backend_pid != ended
+    opened.close()
