@@ -180,7 +180,12 @@ def _rank(services: Services, homes: Sequence[Collection], query: Query, mode: M
         _require_all(services, homes)
         raise
     used = _index_use(ranked.parts)
-    metrics.observe_search(used.kind, time.perf_counter() - began, used.fallback is not None)
+    metrics.observe_search(
+        used.kind,
+        time.perf_counter() - began,
+        second_look=used.second_look,
+        fallback=used.fallback is not None,
+    )
     return ranked
 
 

@@ -37,6 +37,12 @@ _searches = Histogram(
     buckets=SECONDS,
     registry=_counted,
 )
+_second_looks = Counter(
+    "facesearch_search_second_looks",
+    "Query faces for which an index found nobody at first and was asked again, more closely.",
+    ["index"],
+    registry=_counted,
+)
 _fallbacks = Counter(
     "facesearch_search_fallbacks",
     "Query faces that were searched again exactly because an index gave too few rows.",
@@ -45,16 +51,19 @@ _fallbacks = Counter(
 )
 
 
-def observe_search(kind: str, seconds: float, fallback: bool) -> None:
+def observe_search(kind: str, seconds: float, *, second_look: bool, fallback: bool) -> None:
     """Count one query face.
 
     Args:
         kind: The way it was answered first, such as ``exact`` or ``hnsw``; a few words in all, for
             each is a time series of its own.
         seconds: Spent in Postgres.
+        second_look: An index found nobody at first and was asked again.
         fallback: An index gave too little and exact search had to answer.
     """
     _searches.labels(kind).observe(seconds)
+    if second_look:
+        _second_looks.labels(kind).inc()
     if fallback:
         _fallbacks.labels(kind).inc()
 

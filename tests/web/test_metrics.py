@@ -1,6 +1,7 @@
 """What Prometheus scrapes, read with the parsers of its own client."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from core import metrics
+from core.db.search import GroupBy
+from core.finding import Options, find
 from core.metrics import observe_search
+from core.routing import Mode
 from core.services import Services
+from tests.galleries import manifold
 
 API = Any  # tests/web/conftest.py: Client
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -76,15 +81,18 @@ def test_of_many_collections_the_largest_have_series(
 
 def test_searches_are_counted_by_kind_of_index(scrape: Any) -> None:
     kind = "a test"
-    observe_search(kind, 0.003, False)
-    observe_search(kind, 30.0, True)
+    observe_search(kind, 0.003, second_look=False, fallback=False)
+    observe_search(kind, 0.004, second_look=True, fallback=False)
+    observe_search(kind, 0.004, second_look=True, fallback=False)
+    observe_search(kind, 30.0, second_look=False, fallback=True)
 
     found = scrape()
 
-    assert value(found, "facesearch_search_seconds_count", index=kind) == 2
-    assert value(found, "facesearch_search_seconds_sum", index=kind) == pytest.approx(30.003)
-    assert value(found, "facesearch_search_seconds_bucket", index=kind, le="0.005") == 1
-    assert value(found, "facesearch_search_seconds_bucket", index=kind, le="20.0") == 1
+    assert value(found, "facesearch_search_seconds_count", index=kind) == 4
+    assert value(found, "facesearch_search_seconds_sum", index=kind) == pytest.approx(30.011)
+    assert value(found, "facesearch_search_seconds_bucket", index=kind, le="0.005") == 3
+    assert value(found, "facesearch_search_seconds_bucket", index=kind, le="20.0") == 3
+    assert value(found, "facesearch_search_second_looks_total", index=kind) == 2
     assert value(found, "facesearch_search_fallbacks_total", index=kind) == 1
 
 
@@ -101,6 +109,26 @@ def test_a_search_through_the_api_is_counted(client: API, crowd: str, scrape: An
     client.post(f"/v1/collections/{crowd}/search", json={"query": {"face_id": face}})
 
     assert exact() == before + 1
+
+
+def test_a_search_that_took_a_second_look_is_counted(
+    services: Services, gallery: Any, scrape: Any
+) -> None:
+    home = gallery(manifold(500)).fresh()
+    [stranger] = manifold(1, seed=5)
+
+    def looks() -> float:
+        try:
+            return value(scrape(), "facesearch_search_second_looks_total", index="hnsw")
+        except ValueError:
+            return 0
+
+    before = looks()
+    options = Options(limit=3, group_by=GroupBy.FACE, mode=Mode.APPROXIMATE)
+    for threshold in (-1.0, 1.0):  # everybody reaches the one, and nobody the other
+        find(services, [home], [stranger], replace(options, threshold=threshold))
+
+    assert looks() == before + 1
 
 
 def test_the_backlog_the_workers_and_the_pool_are_told(
