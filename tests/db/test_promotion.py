@@ -1,9 +1,10 @@
 """Promotion against a real server: while others write, search, hold locks, and while it is cut off."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from threading import Event
+from time import sleep
 from typing import Any
 from uuid import UUID
 
@@ -266,6 +267,62 @@ def test_writers_and_searches_go_on_and_nothing_is_lost_or_there_twice(
     assert min(each.writes for each in writers) > 0
     assert min(each.reads for each in readers) > 0
     assert traces(conn) == 0
+
+
+def name_face(conn: Connection, face_id: UUID) -> None:
+    person_id = conn.execute("SELECT id FROM people").fetchone()[0]  # type: ignore[index]
+    people.assign(conn, person_id, [face_id], actor="test")
+
+
+def describe_face(conn: Connection, face_id: UUID) -> None:
+    face = faces.get(conn, face_id)
+    assert face is not None
+    faces.update(conn, face, external_id=None, metadata={"hair": "grey"})
+
+
+def is_done_or_waits(running: Future[None], worker: Connection, conn: Connection) -> bool:
+    waiting = conn.execute(
+        "SELECT cardinality(pg_blocking_pids(%s)) > 0", [worker.info.backend_pid]
+    ).fetchone()
+    return running.done() or waiting == (True,)
+
+
+@pytest.mark.parametrize("step", ["copy", "copy_missing"])
+@pytest.mark.parametrize("change", [name_face, describe_face, faces.delete])
+def test_a_face_that_changes_just_when_it_is_copied_is_moved_as_it_is_then(
+    url: str,
+    conn: Connection,
+    collection_id: UUID,
+    step: str,
+    change: Callable[[Connection, UUID], object],
+) -> None:
+    """Unless the copy locks what it reads, a change fails, and a deleted face stays in the new table."""
+    (home,) = places(conn, collection_id)
+    partitions.create(conn, collection_id, home)
+    (face_id,) = conn.execute(
+        "SELECT id FROM faces WHERE collection_id = %s AND person_id IS NULL LIMIT 1",
+        [collection_id],
+    ).fetchone()  # type: ignore[misc]
+
+    def change_it() -> None:
+        change(writer, face_id)
+        writer.commit()
+
+    with pool.connect(url) as writer, pool.connect(url) as copier, ThreadPoolExecutor(1) as threads:
+        if step == "copy":
+            partitions.copy(copier, collection_id, home, after=None, limit=FACES)
+        else:
+            partitions.copy_missing(copier, collection_id, home)
+        changing = threads.submit(change_it)
+        while not is_done_or_waits(changing, writer, conn):
+            sleep(0.01)
+        copier.commit()
+        changing.result()
+    changed = contents(conn)
+    promotion.promote(conn, collection_id, patience_s=5.0)
+
+    assert contents(conn) == changed
+    assert places(conn, collection_id) == {table_name(collection_id)}
 
 
 @pytest.mark.parametrize("step", STEPS)

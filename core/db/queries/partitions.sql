@@ -76,7 +76,9 @@ CREATE TRIGGER {gone} AFTER DELETE ON {leaf} FOR EACH ROW
 
 -- name: copy
 -- Faces behind an id. They are locked, so that nobody changes one between being read here and being
--- seen there. Those that somebody else has locked are left out: waiting for them could end in a circle.
+-- seen there: the mirror would not find it, so that a change would fail at its copy, and a deleted face
+-- would stay there, where no exchange comes about any more. Those that somebody else has locked are
+-- left out: waiting for them could end in a circle.
 WITH batch AS MATERIALIZED (
     SELECT * FROM ONLY {leaf}
      WHERE collection_id = %(collection_id)s AND (%(after)s::uuid IS NULL OR id > %(after)s)
