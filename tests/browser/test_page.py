@@ -232,7 +232,8 @@ def test_no_page_scrolls_sideways_on_a_phone(
     collection = visit.filled_collection(samples / "obama.jpg", samples / "t1.jpg")
     page = visit.page
     image = page.locator(".tile").first.get_attribute("href")
-    paths = ["/", "/collections", collection, f"{collection}/people", image, "/system", "/none"]
+    album = [collection, f"{collection}/people", f"{collection}/together", image]
+    paths = ["/", "/collections", *album, "/system", "/none"]
     visit.expected.append("404")
 
     for path in paths:
@@ -269,11 +270,12 @@ def test_a_name_of_any_length_fits(visit: Visit, samples: Path) -> None:
     collection = visit.filled_collection(samples / "obama.jpg")
     page = visit.page
     page.click(".tile")
-    page.fill(".name-form input", "Wolfeschlegelsteinhausenbergerdorff" * 5)
+    name = "Wolfeschlegelsteinhausenbergerdorff" * 5
+    page.fill(".name-form input", name)
     page.click(".name-form button")
 
     page.set_viewport_size({"width": 360, "height": 740})
-    for path in (collection, f"{collection}/people"):
+    for path in (collection, f"{collection}/people", f"{collection}/together?who={name}"):
         visit.go(path)
         assert sideways(page) == 0, path
     visit.search_in(collection).set_input_files("#photo", samples / "obama2.jpg")

@@ -18,6 +18,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "ingest": Lazy("web.cli.ingest", "Put photos into a collection."),
         "index": Lazy("web.cli.indexes", "Search indexes of large collections."),
         "search": Lazy("web.cli.search", "Find the people of a photo, or who looks like somebody."),
+        "together": Lazy("web.cli.together", "Find photos with some people, and without others."),
         "people": Lazy("web.cli.people", "Name people and list them."),
         "login": Lazy("web.cli.keys", "Print a one-time login link."),
         "keys": Lazy("web.cli.keys", "Create, list and revoke API keys."),

@@ -1,6 +1,6 @@
 """``facesearch search``: who is in a photo, or who looks like a face or a person that is stored?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,43 +14,17 @@ from core import search as search_use
 from core.db.collections import Collection
 from core.db.search import GroupBy
 from core.explaining import Weakness
-from core.facets import clean_tags, read_moment
-from core.filters import Filter
 from core.finding import Options
 from core.probes import Fuse, Use
 from core.routing import Mode
 from core.services import Services
 from core.subjects import Subject
+from web.cli import conditions
 from web.cli.common import json_option, print_json
 from web.cli.matches import Row, plain, print_rows, row_of
 from web.cli.services import PARTLY, doorbell, system
 
-Command = Callable[..., Any]
-
-
-def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-_filters = _with(
-    click.option("--tag", "tags", multiple=True, help="Only photos with one of these tags."),
-    click.option("--not-tag", "not_tags", multiple=True, help="No photos with one of these tags."),
-    click.option("--since", metavar="TIME", help="Only photos taken then or later."),
-    click.option("--until", metavar="TIME", help="Only photos taken before then."),
-    click.option("--named/--unnamed", default=None, help="Only faces with, or without, a name."),
-    click.option(
-        "--person", "people", type=click.UUID, multiple=True, metavar="ID",
-        help="Only faces of these people.",
-    ),
-    click.option("--min-quality", type=click.FloatRange(0, 1), help="Overall quality of a face."),
-)  # fmt: skip
-
-_how = _with(
+_how = conditions.options(
     click.option(
         "--limit", type=click.IntRange(1, finding.MOST_MATCHES), default=10, show_default=True,
         help="Most rows per face.",
@@ -91,7 +65,8 @@ _how = _with(
     "with the nearest of them.",
 )  # fmt: skip
 @_how
-@_filters
+@conditions.on_photos
+@conditions.on_names
 @json_option
 @click.pass_context
 def search(
@@ -119,7 +94,7 @@ def search(
         limit=limit,
         threshold=threshold,
         group_by=GroupBy(group_by),
-        filter=_filter(**filters),
+        filter=conditions.asked(**filters),
         mode=Mode.EXACT if exact else Mode.AUTO,
     )
     if [photo is not None or bool(face_ids), person_id is not None].count(True) != 1:
@@ -142,26 +117,6 @@ def search(
         print_rows(rows)
     if not any(row.matched for row in rows):
         ctx.exit(PARTLY)
-
-
-def _filter(
-    tags: Sequence[str],
-    not_tags: Sequence[str],
-    since: str | None,
-    until: str | None,
-    named: bool | None,
-    people: Sequence[UUID],
-    min_quality: float | None,
-) -> Filter:
-    return Filter(
-        tags_any=clean_tags(tags),
-        tags_none=clean_tags(not_tags),
-        captured_from=None if since is None else read_moment(since),
-        captured_before=None if until is None else read_moment(until),
-        named=named,
-        people=tuple(people),
-        min_quality=min_quality,
-    )
 
 
 @dataclass(frozen=True, slots=True)

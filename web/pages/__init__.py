@@ -5,10 +5,20 @@ from datetime import datetime
 from flask import Blueprint, Flask, request
 
 from core.estimates import duration
-from web.pages import collections, images, indexes, jobs, people, recall, search, system
+from web.pages import (
+    collections,
+    images,
+    indexes,
+    jobs,
+    people,
+    recall,
+    search,
+    system,
+    together,
+)
 from web.pages.words import NOTES, PAGES, UNKNOWN, Words, in_words
 
-NOUNS = (search, collections, indexes, recall, images, people, jobs, system)
+NOUNS = (search, together, collections, indexes, recall, images, people, jobs, system)
 
 
 def register(app: Flask) -> None:

@@ -14,6 +14,7 @@ from core.errors import BrokerUnavailable, FaceSearchError
 from core.gates import USUAL
 from core.inference.packs import Pack
 from web.pages import forms
+from web.pages.together import Choosing
 from web.pages.trouble import Trouble, trouble
 from web.pages.words import GATES
 from web.services import doorbell, services
@@ -120,14 +121,18 @@ def delete(collection_id: UUID) -> ResponseReturnValue:
 
 @blueprint.get("/<uuid:collection_id>/people")
 def people_of(collection_id: UUID) -> ResponseReturnValue:
-    """Show everybody with a name in a collection."""
+    """Show everybody with a name in a collection; ``pick`` asks for one of them."""
     after = forms.id_in(request.args, "after")
     with services().pool.connection() as conn:
         collection = collections.get(conn, collection_id)
         found = people.page(conn, collection_id, limit=PER_PAGE + 1, after=after)
     more = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
     return render_template(
-        "people/index.html", collection=collection, people=found[:PER_PAGE], more=more
+        "people/index.html",
+        collection=collection,
+        people=found[:PER_PAGE],
+        more=more,
+        choosing=Choosing.of(collection_id, request.args),
     )
 
 

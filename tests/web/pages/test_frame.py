@@ -56,6 +56,7 @@ def test_names_and_file_names_are_never_markup(
             f"/collections/{home}",
             f"/collections/{home}/people",
             f"/people/{person}",
+            f"/collections/{home}/together?who={person}",
             f"/images/{image['id']}",
             f"/?collection={home}&person={person}",
         )
