@@ -24,13 +24,21 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 
 from core.db import indexes
-from core.db.indexes import Kind
+from core.db.indexes import LINKS, Kind
 from core.db.rows import fetch_value
+from core.estimates import MORE_LINKS
 from core.local import temporary
 from core.settings import MIB
 from web.cli.measuring import machine
 
-SHAPES = ((512, Kind.HNSW), (128, Kind.HNSW), (512, Kind.BIT), (128, Kind.BIT))
+SHAPES = (
+    (512, Kind.HNSW, LINKS),
+    (512, Kind.HNSW, MORE_LINKS),
+    (128, Kind.HNSW, LINKS),
+    (128, Kind.HNSW, MORE_LINKS),
+    (512, Kind.BIT, LINKS),
+    (128, Kind.BIT, LINKS),
+)
 SMALL = 6 * MIB
 ENOUGH = 1024 * MIB
 HELD = re.compile(r"maintenance_work_mem after (\d+) tuples")
@@ -57,7 +65,7 @@ def _about(conn: psycopg.Connection[Any], faces: int) -> str:
     pgvector = fetch_value(conn, "SELECT extversion FROM pg_extension WHERE extname = 'vector'", {})
     return (
         f"{faces:,} random faces; {about['processor']}, {about['system']}, Postgres "
-        f"{conn.info.parameter_status('server_version')}, pgvector {pgvector}; m = 16, "
+        f"{conn.info.parameter_status('server_version')}, pgvector {pgvector}; "
         "ef_construction = 128"
     )
 
@@ -79,19 +87,21 @@ def _fill(conn: psycopg.Connection[Any], faces: int, dimension: int) -> UUID:
 
 
 def _costs(conn: psycopg.Connection[Any], tables: dict[int, UUID], faces: int) -> None:
-    print("| numbers, index | memory a face | disk a face | 2 processes | 1 process | 1, on disk |")
+    print(
+        "| numbers, index, links | memory a face | disk a face | 2 processes | 1 process | 1, on disk |"
+    )
     print("|---|---|---|---|---|---|")
-    for dimension, kind in SHAPES:
+    for dimension, kind, links in SHAPES:
         table = tables[dimension]
         with _held(conn) as held:
-            spilled = _build(conn, table, kind, dimension, SMALL, 0)
-        alone = _build(conn, table, kind, dimension, ENOUGH, 0)
-        two = _build(conn, table, kind, dimension, ENOUGH, 1)
+            spilled = _build(conn, table, kind, links, SMALL, 0)
+        alone = _build(conn, table, kind, links, ENOUGH, 0)
+        two = _build(conn, table, kind, links, ENOUGH, 1)
         name = indexes.index_name(table, kind)
         size = fetch_value(conn, "SELECT pg_relation_size(%(name)s::regclass)", {"name": name})
         share = f"{1 - held[0] / faces:.0%} of it"
         print(
-            f"| {dimension}, {kind} | {SMALL / held[0]:,.0f} B | {size / faces:,.0f} B "
+            f"| {dimension}, {kind}, {links} | {SMALL / held[0]:,.0f} B | {size / faces:,.0f} B "
             f"| {two:.1f} s | {alone:.1f} s | {spilled:.1f} s, {share} |",
             flush=True,
         )
@@ -101,14 +111,18 @@ def _build(
     conn: psycopg.Connection[Any],
     table: UUID,
     kind: Kind,
-    dimension: int,
+    links: int,
     memory: int,
     helpers: int,
 ) -> float:
     indexes.drop(conn, table, kind)
     indexes.prepare_build(conn, memory_bytes=memory, workers=helpers)
+    shape = sql.SQL("SELECT vector_dims(embedding) FROM {} LIMIT 1").format(
+        sql.Identifier(indexes.table_name(table))
+    )
+    dimension = fetch_value(conn, shape, {})
     began = perf_counter()
-    indexes.create(conn, table, kind, dimension)
+    indexes.create(conn, table, kind, dimension, links=links)
     return perf_counter() - began
 
 

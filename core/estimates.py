@@ -6,15 +6,25 @@ from dataclasses import dataclass
 from core.db import index_work as work_rows
 from core.db import indexes as rows
 from core.db.index_work import Action
-from core.db.indexes import Kind, Server, Table
+from core.db.indexes import LINKS, Kind, Server, Table
 from core.db.pool import Connection
 from core.settings import MIB, Settings
 
-GRAPH_BYTES = 716
-"""Memory of one face in pgvector's graph of 16 neighbours, beside its numbers: measured by how many
+MANY_FACES = 250_000
+"""From which a graph has `MORE_LINKS`. A walk through a large graph of 16 links ends in the wrong
+part of it too often: among a million faces it loses 3 % of the mates however wide it is, and finds at
+most 96 % of the ten nearest (docs/performance.md)."""
+
+MORE_LINKS = 32
+
+NARROW_EF_SEARCH = 40
+"""Finds in a graph of `MORE_LINKS` what 100 does in one of 16, in less time."""
+
+GRAPH_BYTES = {LINKS: 716, MORE_LINKS: 1_231}
+"""Memory of one face in pgvector's graph, beside its numbers, by its links: measured by how many
 faces 6 MiB hold (``benchmarks/index_cost.py``), for 128 and 512 numbers and bits alike."""
 
-INDEX_BYTES = 302
+INDEX_BYTES = {LINKS: 302, MORE_LINKS: 574}
 """The same on disk, where pages leave `PAGE_LOSS` of the numbers' bytes empty."""
 
 PAGE_LOSS = 0.04
@@ -111,14 +121,20 @@ def memory_limit(server: Server, settings: Settings) -> int:
     return max(LEAST_MEMORY, allowed)
 
 
+def links(faces: int, kind: Kind) -> int:
+    """Return how many links each face of a graph is to have; of bits, which save room, few."""
+    return MORE_LINKS if faces >= MANY_FACES and kind is Kind.HNSW else LINKS
+
+
 def graph_bytes(faces: int, kind: Kind, dimension: int) -> int:
     """Return the memory of the graph of *faces* faces."""
-    return faces * (_number_bytes(kind, dimension) + GRAPH_BYTES)
+    return faces * (_number_bytes(kind, dimension) + GRAPH_BYTES[links(faces, kind)])
 
 
 def index_bytes(faces: int, kind: Kind, dimension: int) -> int:
     """Return the size of the index of *faces* faces on disk."""
-    return round(faces * (_number_bytes(kind, dimension) * (1 + PAGE_LOSS) + INDEX_BYTES))
+    linked = INDEX_BYTES[links(faces, kind)]
+    return round(faces * (_number_bytes(kind, dimension) * (1 + PAGE_LOSS) + linked))
 
 
 def duration(seconds: float) -> str:
@@ -138,13 +154,16 @@ def _build_seconds(conn: Connection, table: Table, kind: Kind) -> tuple[float, b
     """Return how long a build takes, and whether an earlier one here says so."""
     earlier = work_rows.latest_build(conn, kind, table.dimension)
     if earlier is not None:
-        return earlier.seconds * _work(table.faces) / _work(earlier.faces), True
+        return earlier.seconds * _work(table.faces, kind) / _work(earlier.faces, kind), True
     # Half of the work is in the numbers, half in walking the graph.
     share = 0.5 + 0.5 * _number_bytes(kind, table.dimension) / _number_bytes(Kind.HNSW, 512)
     per_million = SECONDS_PER_MILLION * share
-    return per_million * _work(table.faces) / _work(DOCUMENTED_FACES), False
+    return per_million * _work(table.faces, kind) / _work(DOCUMENTED_FACES, Kind.HNSW), False
 
 
-def _work(faces: int) -> float:
-    """Return the work of a build, in any unit: each face walks a way that grows with the log."""
-    return faces * math.log(max(faces, 2))
+def _work(faces: int, kind: Kind) -> float:
+    """Return the work of a build, in any unit: each face walks a way that grows with the log.
+
+    At every step of it the links of one face are looked at.
+    """
+    return faces * math.log(max(faces, 2)) * links(faces, kind)

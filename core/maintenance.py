@@ -18,10 +18,10 @@ from core import collections, indexes, promotion, small_memory
 from core.db import index_work as work_rows
 from core.db import indexes as rows
 from core.db.index_work import Action, State, Work
-from core.db.indexes import Kind, Table
+from core.db.indexes import LINKS, Kind, Table
 from core.db.pool import Connection
 from core.errors import DatabaseBusy, FaceSearchError, IndexWorkRefused
-from core.estimates import build_limits
+from core.estimates import NARROW_EF_SEARCH, build_limits, links
 from core.indexes import Status
 from core.promotion import Report
 from core.settings import Settings
@@ -146,7 +146,7 @@ def wish(status: Status, *, promote_faces: int, now: datetime) -> Wish | None:
         wanted = status.table.faces > promote_faces or _dropped_at(status) is not None
         return Wish(Action.BUILD) if wanted and not _waits_for_load(status, now) else None
     decayed = status.dead_share > DEAD_SHARE and status.table.dead > LEAST_DEAD
-    if decayed and not _rebuilt_lately(status, now):
+    if (decayed or _is_outgrown(status)) and not _rebuilt_lately(status, now):
         return Wish(Action.REBUILD, status.kinds[0])
     return None
 
@@ -268,8 +268,17 @@ def _build(
     """Build an index with as much memory as it takes and may have; return a remark."""
     report(indexes.BUILDING, 0, table.faces)
     trial = kind is Kind.BIT
-    once = partial(rows.create, conn, table.collection_id, kind, table.dimension, trial=trial)
+    once = partial(
+        rows.create,
+        conn,
+        table.collection_id,
+        kind,
+        table.dimension,
+        links=links(table.faces, kind),
+        trial=trial,
+    )
     remark = _with_helpers(conn, kind, table, settings, once)
+    _narrow(conn, table, kind)
     report(indexes.BUILDING, table.faces, table.faces)
     return remark
 
@@ -298,13 +307,27 @@ def _with_helpers(
 def _rebuild(conn: Connection, table: Table, settings: Settings, report: Report) -> str | None:
     """Build every index anew, then free the dead rows: they are in none of the indexes any more."""
     remark = None
-    for kind in indexes.status(conn, table.collection_id).kinds:
+    for index in indexes.status(conn, table.collection_id).indexes:
+        if not index.valid:
+            continue
+        kind = Kind(index.kind)
         report(indexes.BUILDING, 0, table.faces)
-        once = partial(rows.rebuild, conn, table.collection_id, kind)
+        wanted = links(table.faces, kind)
+        changed = wanted if wanted != index.links else None
+        once = partial(rows.rebuild, conn, table.collection_id, kind, links=changed)
         remark = _with_helpers(conn, kind, table, settings, once) or remark
+        _narrow(conn, table, kind)
     report("freeing the room of dead rows", table.faces, table.faces)
     rows.vacuum(conn, table.collection_id)
     return remark
+
+
+def _narrow(conn: Connection, table: Table, kind: Kind) -> None:
+    """Let searches look less widely in a graph of more links, if nobody said how widely."""
+    if links(table.faces, kind) > LINKS:
+        collection = collections.get(conn, table.collection_id)
+        if collection.ef_search is None:
+            collections.change(conn, collection.id, ef_search=NARROW_EF_SEARCH)
 
 
 def _ask_for_wishes(conn: Connection, settings: Settings) -> None:
@@ -356,6 +379,14 @@ def _failed_lately(status: Status, now: datetime) -> bool:
         and last.state == State.FAILED
         and last.finished_at is not None
         and now - last.finished_at < AFTER_FAILURE
+    )
+
+
+def _is_outgrown(status: Status) -> bool:
+    """Say whether so many faces came that a graph wants more links."""
+    faces = status.table.faces
+    return any(
+        index.valid and index.links < links(faces, Kind(index.kind)) for index in status.indexes
     )
 
 

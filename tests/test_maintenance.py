@@ -8,6 +8,7 @@ import pytest
 
 from core.db.index_work import Action, State, Work
 from core.db.indexes import Incoming, Index, Kind, Table
+from core.estimates import MANY_FACES, MORE_LINKS
 from core.indexes import Status
 from core.maintenance import Wish, wish
 
@@ -96,6 +97,19 @@ def test_an_index_is_rebuilt_when_a_tenth_of_the_table_is_dead_and_not_again_at_
     assert wanted(replace(decayed, history=(ended(Action.REBUILD, 30 * MINUTE),))) is None
     rested = replace(decayed, history=(ended(Action.REBUILD, 2 * HOUR),))
     assert wanted(rested) == Action.REBUILD
+
+
+def test_an_index_is_rebuilt_when_so_many_faces_came_that_its_graph_wants_more_links() -> None:
+    outgrown = status(faces=MANY_FACES)
+    linked = Index(ID, "hnsw", True, 1, links=MORE_LINKS)
+
+    assert wanted(status(faces=MANY_FACES - 1)) is None
+    assert wanted(outgrown) == Action.REBUILD
+    assert wanted(replace(outgrown, indexes=(linked,))) is None
+    shrunk = replace(status(faces=MANY_FACES // 2), indexes=(linked,))
+    assert wanted(shrunk) is None, "more links than needed do no harm"
+    bits = replace(outgrown, indexes=(Index(ID, "bit", True, 1),))
+    assert wanted(bits) is None, "bits are there to save memory"
 
 
 def test_what_failed_is_tried_again_later() -> None:

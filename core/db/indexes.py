@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from psycopg import sql
@@ -17,6 +18,9 @@ from core.db.pool import Connection
 from core.db.rows import execute, fetch_all, fetch_one, fetch_value
 
 SQL = queries.load("indexes")
+
+LINKS: Final = 16
+"""Of a face in the graph (``m``), where nobody asks for more."""
 
 
 class Kind(StrEnum):
@@ -62,12 +66,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A vector index as the catalogue knows it; one that is not valid is not used."""
+    """A vector index as the catalogue knows it; one that is not valid is not used.
+
+    Attributes:
+        links: Of a face in the graph, on each layer but the lowest, which has twice as many.
+    """
 
     collection_id: UUID
     kind: str
     valid: bool
     bytes: int
+    links: int = LINKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +146,18 @@ def trial_name(collection_id: UUID, kind: Kind) -> str:
 
 
 def create(
-    conn: Connection, collection_id: UUID, kind: Kind, dimension: int, *, trial: bool = False
+    conn: Connection,
+    collection_id: UUID,
+    kind: Kind,
+    dimension: int,
+    *,
+    links: int = LINKS,
+    trial: bool = False,
 ) -> None:
     """Build an index on the collection's own table; what a broken build left goes first.
 
     Args:
+        links: Of a face in the graph.
         trial: Searches do not find it before `adopt`.
     """
     name = trial_name(collection_id, kind) if trial else index_name(collection_id, kind)
@@ -151,6 +167,7 @@ def create(
         name=sql.Identifier(name),
         table=sql.Identifier(table_name(collection_id)),
         dimension=sql.Literal(dimension),
+        links=sql.Literal(links),
     )
     conn.execute(statement)
 
@@ -165,9 +182,16 @@ def adopt(conn: Connection, collection_id: UUID, kind: Kind) -> None:
     conn.execute(statement)
 
 
-def rebuild(conn: Connection, collection_id: UUID, kind: Kind) -> None:
-    """Build an index anew beside the old one, which answers until then."""
+def rebuild(conn: Connection, collection_id: UUID, kind: Kind, *, links: int | None = None) -> None:
+    """Build an index anew beside the old one, which answers until then.
+
+    Args:
+        links: Of a face in the new graph; None: as many as in the old one.
+    """
     name = sql.Identifier(index_name(collection_id, kind))
+    if links is not None:
+        # The old graph goes by the number that it was built with, which it remembers itself.
+        conn.execute(sql.SQL(SQL["set_links"]).format(name=name, links=sql.Literal(links)))
     conn.execute(sql.SQL(SQL["rebuild"]).format(name=name))
 
 

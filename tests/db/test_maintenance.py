@@ -8,12 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from core import indexes, maintenance
+from core import collections as collection_use
+from core import estimates, indexes, maintenance
 from core.db import collections, index_work, pool
 from core.db import indexes as rows
 from core.db.index_work import Action, State, Work
-from core.db.indexes import Kind
+from core.db.indexes import LINKS, Kind
 from core.db.pool import Connection
+from core.estimates import MORE_LINKS, NARROW_EF_SEARCH
 from core.indexes import Status
 from core.maintenance import POLICY, maintain
 from core.settings import Settings
@@ -140,6 +142,38 @@ def test_a_decayed_index_is_rebuilt_and_the_dead_rows_are_freed(
     gallery.conn.execute("SELECT pg_stat_force_next_flush()")
     assert gallery.status(large).table.dead == 0
     assert gallery.kinds(large) == (Kind.HNSW,)
+
+
+@pytest.mark.parametrize(("chosen", "then"), [(None, NARROW_EF_SEARCH), (250, 250)])
+def test_an_outgrown_index_is_rebuilt_with_more_links_and_searched_less_widely(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, chosen: int | None, then: int
+) -> None:
+    large = gallery.collection(8)
+    gallery.maintain()
+    collection_use.change(gallery.conn, large, ef_search=chosen)
+    (before,) = rows.indexes(gallery.conn, [large])
+    monkeypatch.setattr(estimates, "MANY_FACES", 8)
+    monkeypatch.setattr(maintenance, "REST", timedelta(0))
+
+    done = gallery.maintain()
+
+    assert done == ["did rebuild 'collection 1'"]
+    (after,) = rows.indexes(gallery.conn, [large])
+    assert (before.links, after.links, after.valid) == (LINKS, MORE_LINKS, True)
+    assert collection_use.get(gallery.conn, large).ef_search == then
+    assert gallery.maintain() == [], "once is enough"
+
+
+def test_the_first_index_of_a_large_collection_has_more_links_at_once(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimates, "MANY_FACES", 8)
+    large = gallery.collection(8)
+
+    gallery.maintain()
+
+    assert [index.links for index in rows.indexes(gallery.conn, [large])] == [MORE_LINKS]
+    assert collection_use.get(gallery.conn, large).ef_search == NARROW_EF_SEARCH
 
 
 def test_work_that_fails_says_why_and_holds_up_nothing_else(gallery: Gallery) -> None:

@@ -27,19 +27,22 @@ SELECT set_config('statement_timeout', '0', false),
 -- name: create_hnsw
 CREATE INDEX CONCURRENTLY {name} ON {table}
  USING hnsw ((embedding::halfvec({dimension})) halfvec_cosine_ops)
-  WITH (m = 16, ef_construction = 128);
+  WITH (m = {links}, ef_construction = 128);
 
 -- name: create_bit
 -- The sign of each number, a sixteenth of the bytes; whoever searches ranks again by the vectors.
 CREATE INDEX CONCURRENTLY {name} ON {table}
  USING hnsw ((binary_quantize(embedding::halfvec({dimension}))::bit({dimension})) bit_hamming_ops)
-  WITH (m = 16, ef_construction = 128);
+  WITH (m = {links}, ef_construction = 128);
 
 -- name: rename
 ALTER INDEX {old} RENAME TO {new};
 
 -- name: rebuild
 REINDEX INDEX CONCURRENTLY {name};
+
+-- name: set_links
+ALTER INDEX {name} SET (m = {links});
 
 -- name: vacuum
 VACUUM {table};
@@ -85,11 +88,14 @@ SELECT collections.id AS collection_id, collections.name, collections.layout, sp
 -- The vector indexes of collections on their own tables.
 SELECT collections.id AS collection_id, kinds.kind,
        pg_index.indisvalid AND pg_index.indisready AS valid,
-       pg_relation_size(pg_index.indexrelid) AS bytes
+       pg_relation_size(pg_index.indexrelid) AS bytes,
+       (SELECT option_value::int FROM pg_options_to_table(class.reloptions)
+         WHERE option_name = 'm') AS links
   FROM collections
  CROSS JOIN (VALUES ('hnsw'), ('bit')) AS kinds (kind)
   JOIN pg_index ON pg_index.indexrelid = to_regclass(
        'faces_c_' || replace(collections.id::text, '-', '') || '_' || kinds.kind)
+  JOIN pg_class AS class ON class.oid = pg_index.indexrelid
  WHERE collections.id = ANY(%(collection_ids)s)
  ORDER BY collections.id, kinds.kind;
 
