@@ -80,8 +80,8 @@ class IndexUse:
     Attributes:
         kind: ``exact``, ``hnsw``, ``bit``, or `MIXED`.
         exact: None can be missing.
-        ef_search: That the answer was found with.
-        second_look: An index found nobody at first and was asked again, with a larger ef_search.
+        ef_search: How many faces a walk through the graph keeps in view.
+        second_look: An index found nobody at first and was asked again, by other ways through its graph.
         candidates: Faces that the groups were made of.
         fallback: Why an index was given up for exact search: ``too_few_rows`` (it found fewer than
             asked for) or ``crowded`` (so many of one person that others were hidden).
@@ -244,8 +244,8 @@ def _index_use(parts: Sequence[Done]) -> IndexUse:
     return IndexUse(
         kind=kinds.pop().value if len(kinds) == 1 else MIXED,
         exact=all(each.exact for each in parts),
-        ef_search=max((each.ef_search or 0 for each in parts), default=0) or None,
-        second_look=any(each.ef_search != each.part.ef_search for each in parts),
+        ef_search=max((each.part.ef_search or 0 for each in parts), default=0) or None,
+        second_look=any(each.detours for each in parts),
         candidates=sum(each.candidates for each in parts),
         fallback=next((each.fallback for each in parts if each.fallback), None),
         estimates=tuple(each.part.estimate for each in parts if each.part.estimate),

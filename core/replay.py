@@ -9,13 +9,14 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from core import ranking, routing
 from core.db import recall as rows
 from core.db.collections import Collection
 from core.db.pool import Connection
 from core.db.recall import FacePage, Neighbour
+from core.db.search import GroupBy, Kind, Query
 from core.errors import InvalidRequest
 from core.faces import Embedding
-from core.routing import BIT_OVER_FETCH
 
 DEPTH = 10
 """Neighbours that count."""
@@ -103,7 +104,7 @@ class Replay:
         found, seconds = [], []
         for query in self._queries:
             began = time.monotonic()
-            found.append(self._ask(query, kind, ef_search))
+            found.append(self._ask(query, Kind(kind), ef_search))
             seconds.append(time.monotonic() - began)
             time.sleep(seconds[-1] * self._rest)
         self._forget_deleted(found)
@@ -122,17 +123,22 @@ class Replay:
             ms=1000 * median(seconds),
         )
 
-    def _ask(self, query: Embedding, kind: str, ef_search: int = 0) -> list[Neighbour]:
+    def _ask(self, query: Embedding, kind: Kind, ef_search: int = 0) -> list[Neighbour]:
+        """Do what a search does, second looks included."""
+        wanted = Query(
+            collections=(self._collection.id,),
+            thresholds=(self._collection.threshold,),
+            probes=[query],
+            limit=DEPTH,
+            group_by=GroupBy.FACE,
+            own=True,
+        )
+        exactly = kind is Kind.EXACT
+        part = routing.exact(wanted) if exactly else routing.by_index(wanted, kind, ef_search)
         with self._conn.transaction():
-            return rows.nearest(
-                self._conn,
-                self._collection.id,
-                query,
-                kind=kind,
-                ef_search=ef_search,
-                candidates=BIT_OVER_FETCH * ef_search,
-                limit=DEPTH,
-            )
+            found = ranking.run(self._conn, part).groups
+        faces = [Neighbour(each.key, each.cosine) for each in found if each.key is not None]
+        return faces[:DEPTH]
 
     def _read(self, report: Progress) -> list[list[Neighbour]]:
         nearest = _Nearest(self._queries)
@@ -159,7 +165,7 @@ class Replay:
         seconds = []
         for query in self._queries[:TIMED_EXACTLY]:
             began = time.monotonic()
-            self._ask(query, "exact")
+            self._ask(query, Kind.EXACT)
             seconds.append(time.monotonic() - began)
             time.sleep(seconds[-1] * self._rest)
         return 1000 * median(seconds)

@@ -52,6 +52,10 @@ TYPICAL: Final = Costs(row_us=0.7, looked_us=0.25, candidate_us=25)
 TIMED_S: Final = 3600.0
 """How long what was timed is believed."""
 
+FOUND_S: Final = 1.0
+"""How long an index is taken to be there after it was seen. Where it was dropped meanwhile, the same
+statement looks at every face."""
+
 MOST_REMEMBERED: Final = 1_000
 PREPARED: Final = 20
 
@@ -114,6 +118,7 @@ class Router:
 
     def __init__(self) -> None:
         self._costs: dict[tuple[UUID, Kind], tuple[float, Costs]] = {}
+        self._found: dict[UUID, tuple[float, Kind]] = {}
         self._selectivities: dict[tuple[UUID, str], tuple[float, _Selectivity]] = {}
         self._timing = threading.Lock()
 
@@ -132,7 +137,7 @@ class Router:
             ef_search: Of collections that have none of their own.
         """
         own = [each.id for each in collections if each.layout == "own"]
-        kinds = rows.kinds(conn, own) if own and mode is not Mode.EXACT else {}
+        kinds = self._kinds(conn, own) if mode is not Mode.EXACT else {}
         parts = [
             self._choose(conn, each, _narrow(query, [each]), kinds[each.id], mode, ef_search)
             for each in collections
@@ -154,8 +159,8 @@ class Router:
     ) -> Part:
         share = self._selectivity(conn, collection, query)
         ef_search = collection.ef_search or ef_search
-        candidates = _candidates(query, kind, ef_search, share.matching)
-        visited = candidates / share.matching
+        part = by_index(query, kind, ef_search, matching=share.matching)
+        visited = part.candidates / share.matching
         costs = self.costs(conn, collection.id, kind)
         estimate = Estimate(
             faces=collection.face_count,
@@ -165,15 +170,7 @@ class Router:
         )
         if mode is Mode.AUTO and estimate.exact_ms <= estimate.index_ms:
             return replace(exact(query), estimate=estimate)
-        return Part(
-            query,
-            kind,
-            candidates,
-            ef_search=ef_search,
-            # The estimate may be off by a few times; beyond that exact search is the better way.
-            max_scan=min(MOST_VISITED, max(LEAST_VISITED, round(4 * visited))),
-            estimate=estimate,
-        )
+        return replace(part, estimate=estimate)
 
     def prepare(self, pool: Pool) -> None:
         """Time the largest collections, so that nobody's first search waits for that."""
@@ -196,6 +193,20 @@ class Router:
                     _remember(self._costs, key, known)
         return known[1]
 
+    def _kinds(self, conn: Connection, collection_ids: Sequence[UUID]) -> dict[UUID, Kind]:
+        """Return how each of these that has an index can be searched."""
+        now = time.monotonic()
+        known = {
+            each: self._found[each][1]
+            for each in collection_ids
+            if each in self._found and self._found[each][0] > now
+        }
+        unknown = [each for each in collection_ids if each not in known]
+        found = rows.kinds(conn, unknown) if unknown else {}
+        for each, kind in found.items():
+            _remember(self._found, each, (now + FOUND_S, kind))
+        return known | found
+
     def _selectivity(self, conn: Connection, collection: Collection, query: Query) -> _Selectivity:
         if not query.clauses:
             return _Selectivity(1.0, None)
@@ -211,6 +222,18 @@ class Router:
 def exact(query: Query) -> Part:
     """Return the part that looks at each face."""
     return Part(query, Kind.EXACT, max(LEAST_CANDIDATES, OVER_FETCH * _groups(query)))
+
+
+def by_index(query: Query, kind: Kind, ef_search: int, *, matching: float = 1.0) -> Part:
+    """Return the part that asks an index.
+
+    Args:
+        matching: Share of the faces that meet the conditions.
+    """
+    candidates = _candidates(query, kind, ef_search, matching)
+    # The share may be off by a few times; beyond that exact search is the better way.
+    most = min(MOST_VISITED, max(LEAST_VISITED, round(4 * candidates / matching)))
+    return Part(query, kind, candidates, ef_search=ef_search, max_scan=most)
 
 
 def _groups(query: Query) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from core import replay as module
 from core.db import recall as rows
+from core.db.search import Kind
 from core.errors import InvalidRequest
 from core.replay import DEPTH, Replay
 from tests.galleries import Gallery, isotropic, manifold
@@ -24,16 +25,7 @@ def test_the_exact_answer_is_what_exact_search_in_sql_gives(
 
     assert replay.stored_queries == replay.queries == 20
     for query, answer in zip(replay._queries, replay._truth, strict=True):
-        with made.conn.transaction():
-            exact = rows.nearest(
-                made.conn,
-                made.collection.id,
-                query,
-                kind="exact",
-                ef_search=0,
-                candidates=0,
-                limit=DEPTH,
-            )
+        exact = replay._ask(query, Kind.EXACT)
         assert [face.cosine for face in answer[:DEPTH]] == pytest.approx(
             [face.cosine for face in exact], abs=1e-6
         )

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 
-from core.db import queries, search
+from core.db import queries
 from core.db.pool import Connection
 from core.db.rows import execute, fetch_all, fetch_value
-from core.db.search import GroupBy, Kind, Query
 from core.faces import Embedding
 
 SQL = queries.load("recall")
@@ -24,9 +23,6 @@ COPY_HEADER: Final = 19
 
 SPREAD: Final = 20
 """Faces on the pages that are looked at, per face that is wanted."""
-
-MOST_VISITED: Final = 20_000
-"""What pgvector visits in one scan by itself (``hnsw.max_scan_tuples``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +131,6 @@ def page_of_faces(
     found = np.frombuffer(data, layout, count, COPY_HEADER)
     assert (found["dimension"] == dimension).all(), "a collection has vectors of one space"
     return FacePage(found["id"].astype(np.uint64), found["vector"].astype(np.float16))
-
-
-def nearest(
-    conn: Connection,
-    collection_id: UUID,
-    embedding: Embedding,
-    *,
-    kind: str,
-    ef_search: int,
-    candidates: int,
-    limit: int,
-) -> list[Neighbour]:
-    """Return the nearest faces by an index, or by ``exact`` search, as searches ask for them.
-
-    Args:
-        candidates: Those of a bit index that are ranked again.
-    """
-    query = Query((collection_id,), (1.0,), [embedding], limit, GroupBy.FACE, own=True)
-    if kind == Kind.EXACT:
-        found = search.groups(conn, query, Kind.EXACT, candidates=limit)
-    else:
-        asked = max(limit, candidates) if kind == Kind.BIT else limit
-        with search.index_scan(conn, ef_search=ef_search, max_scan=MOST_VISITED):
-            found = search.groups(conn, query, Kind(kind), candidates=asked)
-    return [Neighbour(face.face_id, face.cosine) for face in found if face.face_id is not None]
 
 
 def present(conn: Connection, collection_id: UUID, face_ids: Sequence[UUID]) -> set[UUID]:

@@ -45,6 +45,8 @@ class Query:
         collections: At least one; all of one space.
         thresholds: Of each collection, in the same order.
         probes: One unit vector or more; a face is as near as the nearest of them.
+        walks: Where the walks of an index scan aim, one for each probe; none: at the probes. Cosines
+            are those to the probes in any case.
         limit: Most groups.
         shown: Keys of groups to leave out.
         own: There is one collection, and it has a partition of its own, which is asked directly:
@@ -59,6 +61,7 @@ class Query:
     clauses: tuple[Clause, ...] = ()
     shown: tuple[UUID, ...] = ()
     own: bool = False
+    walks: Sequence[Embedding] = ()
 
     @property
     def dimension(self) -> int:
@@ -169,8 +172,11 @@ def groups(conn: Connection, query: Query, kind: Kind, *, candidates: int) -> li
 
 def _near(query: Query, kind: Kind) -> sql.Composable:
     many = len(query.probes) > 1
+    probe = "probe.vector" if many else "%(probe)s::halfvec"
+    walk = "probe.walk" if many else "%(walk)s::halfvec"
     near = sql.SQL(SQL[f"near_{kind}"]).format(
-        probe=sql.SQL("probe.vector" if many else "%(probe)s::halfvec"),
+        probe=sql.SQL(probe),
+        walk=sql.SQL(walk if query.walks else probe),
         faces=query.faces,
         narrowed=filters.narrowed(query.clauses),
         dimension=sql.Literal(query.dimension),
@@ -207,9 +213,16 @@ def details(conn: Connection, query: Query, found: Sequence[Group]) -> list[Deta
 
 def _params(query: Query) -> dict[str, Any]:
     """Return what every statement of a search takes; unused ones are not sent."""
-    vectors = [HalfVector(probe) for probe in query.probes]
-    probe = {"probe": vectors[0]} if len(vectors) == 1 else {"probes": vectors}
-    return {"collections": list(query.collections), **probe, **filters.params(query.clauses)}
+    probes = [HalfVector(probe) for probe in query.probes]
+    walks = [HalfVector(walk) for walk in query.walks] or probes
+    return {
+        "collections": list(query.collections),
+        "probe": probes[0],
+        "walk": walks[0],
+        "probes": probes,
+        "walks": walks,
+        **filters.params(query.clauses),
+    }
 
 
 def kinds(conn: Connection, collections: Sequence[UUID]) -> dict[UUID, Kind]:

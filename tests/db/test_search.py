@@ -6,13 +6,15 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from psycopg import sql
 
 from core import ranking
 from core.db import collections, faces, search
 from core.db.pool import Connection
 from core.db.search import Detail, Group, GroupBy, Kind, Query
 from core.errors import SearchTimeout
-from core.ranking import Ranked
+from core.faces import Embedding
+from core.ranking import Ranked, Ranking
 from core.routing import Mode, Part, Router, exact
 
 
@@ -218,27 +220,96 @@ def test_the_bounds_of_a_search_end_with_it(conn: Connection) -> None:
     assert conn.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
-def test_an_index_that_finds_nobody_is_asked_to_look_closer(conn: Connection, make: Any) -> None:
-    collection_id = make.collection()
-    near, far = (make.face(collection_id, by_angle(make, degrees)) for degrees in (10, 100))
-    asked: list[tuple[int, int]] = []
+@pytest.fixture
+def astray(conn: Connection, make: Any, monkeypatch: pytest.MonkeyPatch) -> "Astray":
+    """An index whose walks end among strangers until they aim beside the query often enough."""
+    return Astray(conn, make, monkeypatch)
 
-    def groups(conn: Connection, query: Query, kind: Kind, *, candidates: int) -> list[Group]:
-        row = conn.execute("SHOW hnsw.ef_search").fetchone()
-        assert row is not None
-        asked.append((int(row[0]), candidates))
-        lost = near if len(asked) == 1 else None  # a walk that ended among strangers
-        found = true_groups(conn, query, Kind.EXACT, candidates=candidates)
+
+class Astray:
+    """A face near the query, one that is far, and an index that misses the near one at first."""
+
+    def __init__(self, conn: Connection, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.conn, self.probe = conn, make.unit(1)
+        self.home = make.collection()
+        self.near, self.far = (make.face(self.home, by_angle(make, angle)) for angle in (10, 100))
+        self.walks: list[list[Embedding]] = []
+        self.misses = 0
+        self._groups = search.groups
+        monkeypatch.setattr(search, "groups", self.groups)
+        monkeypatch.setattr(ranking, "_whole", lambda found, query: True)
+
+    def groups(self, conn: Connection, query: Query, kind: Kind, *, candidates: int) -> list[Group]:
+        self.walks.append(list(query.walks))
+        lost = self.near if len(self.walks) <= self.misses else None
+        found = self._groups(conn, query, Kind.EXACT, candidates=candidates)
         return [replace(group, candidates=candidates) for group in found if group.face_id != lost]
 
-    true_groups = search.groups
-    query = Query((collection_id,), (0.5,), [make.unit(1)], 1, GroupBy.FACE)
-    part = Part(query, Kind.HNSW, 100, ef_search=100, max_scan=1000)
-    with pytest.MonkeyPatch.context() as patch, search.bounded(conn, timeout_s=20):
-        patch.setattr(search, "groups", groups)
-        patch.setattr(ranking, "_whole", lambda found, query: True)
-        ranked = ranking.rank(conn, query, [part])
+    def rank(self, threshold: float) -> Ranking:
+        query = Query((self.home,), (threshold,), [self.probe], 1, GroupBy.FACE)
+        part = Part(query, Kind.HNSW, 100, ef_search=100, max_scan=1000)
+        with search.bounded(self.conn, timeout_s=20):
+            return ranking.rank(self.conn, query, [part])
 
-    assert asked == [(100, 100), (800, 100)]
-    assert [each.detail.face_id for each in ranked.ranked] == [near] != [far]
-    assert ranked.parts[0].ef_search == 800
+
+def test_an_index_that_finds_nobody_is_asked_by_other_ways_until_one_leads_to_somebody(
+    astray: Astray,
+) -> None:
+    astray.misses = 3
+
+    ranked = astray.rank(threshold=0.5)
+
+    assert [each.detail.face_id for each in ranked.ranked] == [astray.near] != [astray.far]
+    assert ranked.parts[0].detours == 3
+    first, *detours = astray.walks
+    assert first == []
+    for (walk,) in detours:
+        assert float(walk @ astray.probe) == pytest.approx(ranking.BESIDE, abs=1e-6)
+        assert np.linalg.norm(walk) == pytest.approx(1, abs=1e-6)
+    assert not np.allclose(detours[0][0], detours[1][0])
+
+
+def test_whoever_is_surely_found_is_not_looked_for_again(astray: Astray) -> None:
+    ranked = astray.rank(threshold=0.9)  # the near face has 0.985
+
+    assert (len(astray.walks), ranked.parts[0].detours) == (1, 0)
+
+
+def test_the_same_search_takes_the_same_ways_and_ends_when_nobody_is_there(astray: Astray) -> None:
+    astray.misses = 100
+
+    first, second = astray.rank(threshold=0.5), astray.rank(threshold=0.5)
+
+    for ranked in (first, second):
+        assert [each.detail.face_id for each in ranked.ranked] == [astray.far]
+        assert ranked.parts[0].detours == ranking.MOST_DETOURS
+    half = len(astray.walks) // 2
+    np.testing.assert_array_equal(astray.walks[1:half], astray.walks[half + 1 :])
+
+
+def test_a_group_is_looked_into_once_though_nothing_is_known_of_a_new_collection(
+    conn: Connection, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, wanted = 300, 5
+    home = make.collection()
+    make.faces(home, [by_angle(make, number / 10) for number in range(many)])
+    plans: list[Any] = []
+
+    def explained(conn: Connection, row: Any, statement: sql.Composed, params: Any) -> list[Any]:
+        text = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) ") + statement
+        plans.append(conn.execute(text, params).fetchall()[0][0][0]["Plan"])
+        return true_fetch(conn, row, statement, params)
+
+    true_fetch = search.fetch_all
+    monkeypatch.setattr(search, "fetch_all", explained)
+    find(conn, home, make.unit(1), limit=wanted)
+
+    assert rows_read(plans[-1]) <= 3 * many * wanted
+
+
+def rows_read(plan: Any) -> float:
+    """Rows that a plan took from tables, also those that it left out."""
+    here = 0.0
+    if plan.get("Relation Name"):
+        here = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return float(here * plan["Actual Loops"]) + sum(map(rows_read, plan.get("Plans", ())))

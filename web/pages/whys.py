@@ -141,7 +141,11 @@ def _way(found: Found, asked: Filter) -> str | None:
     index_ms = sum(each.index_ms for each in used.estimates)
     matching = sum(each.matching for each in used.estimates)
     fit = f" About {matching:,} faces meet your filters." if asked.asked else ""
-    closer = " It found nobody, and was asked to look closer." if used.second_look else ""
+    closer = (
+        " It found nobody, and was asked again by other ways through its graph."
+        if used.second_look
+        else ""
+    )
     return (
         f"Comparing every face was expected to take {_ms(exact_ms)}, asking the index "
         f"{_ms(index_ms)}.{fit}{closer}"

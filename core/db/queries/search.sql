@@ -9,12 +9,12 @@ SELECT id, collection_id, image_id, person_id, cluster_id,
 
 -- name: near_hnsw
 -- The nearest faces by the index of their partition. The cast and the bare operator must repeat the
--- index's expression, or it is not used.
+-- index's expression, or it is not used. The walk through the graph may aim beside the probe.
 SELECT id, collection_id, image_id, person_id, cluster_id,
        1 - (embedding::halfvec({dimension}) <=> {probe}::halfvec({dimension})) AS cosine
   FROM {faces} AS faces
  WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
- ORDER BY embedding::halfvec({dimension}) <=> {probe}::halfvec({dimension})
+ ORDER BY embedding::halfvec({dimension}) <=> {walk}::halfvec({dimension})
  LIMIT %(candidates)s
 
 -- name: near_bit
@@ -25,14 +25,15 @@ SELECT id, collection_id, image_id, person_id, cluster_id,
           FROM {faces} AS faces
          WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
          ORDER BY binary_quantize(embedding::halfvec({dimension}))::bit({dimension})
-                  <~> binary_quantize({probe}::halfvec({dimension}))::bit({dimension})
+                  <~> binary_quantize({walk}::halfvec({dimension}))::bit({dimension})
          LIMIT %(candidates)s) AS alike
 
 -- name: near_many
 -- Several probes of one person: a face counts as near as the nearest of them. Whoever is among the
 -- nearest N of all is among the nearest N of one.
 SELECT DISTINCT ON (near.id) near.*
-  FROM unnest(%(probes)s::halfvec[]) AS probe(vector) CROSS JOIN LATERAL ({near}) AS near
+  FROM unnest(%(probes)s::halfvec[], %(walks)s::halfvec[]) AS probe(vector, walk)
+ CROSS JOIN LATERAL ({near}) AS near
  ORDER BY near.id, near.cosine DESC
 
 -- name: groups
@@ -63,20 +64,24 @@ SELECT NULL, NULL, collection_id, NULL, person_id, NULL, cosine, (SELECT count(*
 
 -- name: details
 -- What is shown of each group: its best face among all its faces, not only among the candidates,
--- and how many of them reach the threshold.
-SELECT top.key, faces.id AS face_id, faces.collection_id, faces.image_id, faces.person_id,
-       people.name AS person_name, faces.cluster_id,
-       coalesce(members.cosine, top.cosine) AS cosine,
-       coalesce(members.supporting, (top.cosine >= top.threshold)::int) AS supporting,
+-- and how many of them reach the threshold. The groups are looked into before anything is joined to them:
+-- the planner does not know how many faces a new collection has, and would look once for each.
+WITH best AS MATERIALIZED (
+    SELECT top.key, top.home, coalesce(members.face_id, top.face_id) AS face_id,
+           coalesce(members.cosine, top.cosine) AS cosine,
+           coalesce(members.supporting, (top.cosine >= top.threshold)::int) AS supporting
+      FROM unnest(%(keys)s::uuid[], %(face_ids)s::uuid[], %(homes)s::uuid[], %(image_ids)s::uuid[],
+                  %(person_ids)s::uuid[], %(cluster_ids)s::uuid[], %(cosines)s::float8[],
+                  %(thresholds)s::float8[])
+           AS top(key, face_id, home, image_id, person_id, cluster_id, cosine, threshold)
+      LEFT JOIN LATERAL ({members}) AS members ON true
+)
+SELECT best.key, faces.id AS face_id, faces.collection_id, faces.image_id, faces.person_id,
+       people.name AS person_name, faces.cluster_id, best.cosine, best.supporting,
        faces.box, faces.quality, images.filename, images.width, images.height
-  FROM unnest(%(keys)s::uuid[], %(face_ids)s::uuid[], %(homes)s::uuid[], %(image_ids)s::uuid[],
-              %(person_ids)s::uuid[], %(cluster_ids)s::uuid[], %(cosines)s::float8[],
-              %(thresholds)s::float8[])
-       AS top(key, face_id, home, image_id, person_id, cluster_id, cosine, threshold)
-  LEFT JOIN LATERAL ({members}) AS members ON true
+  FROM best
   JOIN {faces} AS faces ON faces.collection_id = ANY(%(collections)s::uuid[])
-            AND faces.collection_id = top.home
-            AND faces.id = coalesce(members.face_id, top.face_id)
+            AND faces.collection_id = best.home AND faces.id = best.face_id
   JOIN images ON images.id = faces.image_id
   LEFT JOIN people ON people.id = faces.person_id;
 

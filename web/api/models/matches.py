@@ -90,7 +90,8 @@ class IndexUse(Answer):
     exact: bool = Field(description="No match can be missing.")
     ef_search: int | None
     second_look: bool = Field(
-        description="The index found nobody at first and was asked again, with a larger `ef_search`."
+        description="The index found nobody at first and was asked again, by "
+        "other ways through its graph."
     )
     candidates: int = Field(description="Faces that the matches were chosen from.")
     fallback: str | None = Field(
