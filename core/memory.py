@@ -10,6 +10,9 @@ import psutil
 ARENAS: Final = 2
 """Threads of one process share so many heaps of glibc."""
 
+GROUPS: Final = Path("/sys/fs/cgroup")
+MEMBERSHIP: Final = Path("/proc/self/cgroup")
+
 _M_ARENA_MAX: Final = -8
 """Of mallopt(3)."""
 
@@ -29,8 +32,30 @@ def usable() -> int:
     return min([int(psutil.virtual_memory().total), *limits()])
 
 
+def reserved(
+    meminfo: Path = Path("/proc/meminfo"),
+    groups: Path = GROUPS,
+    membership: Path = MEMBERSHIP,
+) -> int:
+    """Return the bytes of huge pages that an administrator reserved and nobody uses yet.
+
+    Those that our control groups forbid are left out: whoever touches one of them is killed.
+    """
+    lines = meminfo.read_text().splitlines() if meminfo.exists() else []
+    found = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    if "HugePages_Free" not in found or "Hugepagesize" not in found:
+        return 0
+    size_kib = int(found["Hugepagesize"][0])
+    free = int(found["HugePages_Free"][0]) * size_kib * 1024
+    name = f"hugetlb.{size_kib // 1024}MB"
+    return min([free, *limits(groups, membership, "hugetlb", name)])
+
+
 def limits(
-    groups: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+    groups: Path = GROUPS,
+    membership: Path = MEMBERSHIP,
+    controller: str = "memory",
+    name: str = "memory",
 ) -> Iterator[int]:
     """Give the limits of the control groups that we are in, of both versions; in bytes.
 
@@ -39,13 +64,13 @@ def limits(
     """
     lines = membership.read_text().splitlines() if membership.exists() else []
     for _, controllers, path in (line.split(":", 2) for line in lines):
-        if controllers and "memory" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        folder = groups / "memory" if controllers else groups
-        name = "memory.limit_in_bytes" if controllers else "memory.max"
+        folder = groups / controller if controllers else groups
+        file_name = f"{name}.limit_in_bytes" if controllers else f"{name}.max"
         inside = folder / path.lstrip("/")
         for each in (inside, *inside.parents):
-            file = each / name
+            file = each / file_name
             if each.is_relative_to(folder) and file.is_file():
                 written = file.read_text().strip()
                 if written.isdigit():  # else it is "max"

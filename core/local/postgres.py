@@ -23,7 +23,7 @@ from core.errors import SetupError
 from core.estimates import CACHE_SHARE
 from core.local.accounts import Account, database_account, make_reachable, make_readable
 from core.local.process import Command
-from core.memory import usable
+from core.memory import reserved, usable
 from core.settings import MIB
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ def machine_settings(
     cores: int | None = None,
     free_disk: int | None = None,
     shared_memory: int | None = None,
+    huge: int | None = None,
 ) -> dict[str, str]:
     """Return the server settings for a machine that does other things too.
 
@@ -124,16 +125,19 @@ def machine_settings(
         cores: None asks the machine.
         free_disk: Bytes free where the cluster is; None asks.
         shared_memory: Bytes of /dev/shm, 0 where there is none; None asks.
+        huge: Bytes of huge pages that may be used; None asks.
     """
     memory = usable() if memory is None else memory
     cores = (os.cpu_count() or 1) if cores is None else cores
     free_disk = shutil.disk_usage(folder.parent).free if free_disk is None else free_disk
     shared_memory = _shared_memory() if shared_memory is None else shared_memory
     cache = memory * 6 // 10
+    buffers = _clamp(memory // 4, 128 * MIB, 16 * GIB)
+    huge = reserved() if huge is None else huge
     settings = {
         # Taken from the machine as it fills. Without huge pages every process that touches 16 GiB
         # needs 32 MiB to address them: more is for servers that somebody tunes.
-        "shared_buffers": _mib(_clamp(memory // 4, 128 * MIB, 16 * GIB)),
+        "shared_buffers": _mib(buffers),
         "effective_cache_size": _mib(cache),
         "work_mem": _mib(64 * MIB if memory >= 12 * GIB else 32 * MIB),
         # For vacuums; whoever builds a search index takes what its graph needs.
@@ -148,7 +152,8 @@ def machine_settings(
         "wal_compression": "on",  # the wheel is built without lz4
         "random_page_cost": "1.1",
         "jit": "off",
-        "huge_pages": "off",
+        # The server asks for a little more than its buffers.
+        "huge_pages": "try" if huge > buffers + buffers // 10 else "off",
         "max_connections": "100",
         # A plan that looks into 200 partitions locks each one and its ten indexes.
         "max_locks_per_transaction": "256",

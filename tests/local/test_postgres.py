@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from core.errors import SetupError
-from core.local import temporary
+from core.local import postgres, temporary
 from core.local.postgres import GIB, MIB, Postgres, machine_settings
 from core.local.process import Child, wait_ready
 
@@ -98,6 +98,19 @@ def test_memory_settings_follow_the_machine(
     settings = machine_settings(tmp_path / "cluster", memory=memory)
 
     assert (settings["shared_buffers"], settings["work_mem"]) == (buffers, work)
+
+
+@pytest.mark.parametrize(
+    ("huge", "used"), [(0, "off"), (2 * GIB, "off"), (3 * GIB, "try"), (None, "off")]
+)
+def test_huge_pages_are_used_where_the_buffers_fit_into_those_that_are_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, huge: int | None, used: str
+) -> None:
+    monkeypatch.setattr(postgres, "reserved", lambda: GIB)
+
+    settings = machine_settings(tmp_path / "cluster", memory=8 * GIB, huge=huge)
+
+    assert settings["huge_pages"] == used
 
 
 @pytest.mark.parametrize(("cores", "builders", "parallel"), [(1, "1", "2"), (16, "8", "16")])
