@@ -1,10 +1,14 @@
 """Bytes that are too large for rows: photos, their small copies, and aligned crops."""
 
 import os
+import re
 import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol, Self
 
 from core.errors import BlobMissing
 
@@ -24,6 +28,47 @@ class Kind(StrEnum):
 
 OF_A_PHOTO = (Kind.PHOTO, Kind.THUMBNAIL, Kind.PREVIEW)
 """Blobs that live as long as any image has these bytes."""
+
+_TEMPORARY: Final = ".new-"
+_FOLDER: Final = re.compile("[0-9a-f]{2}")
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
+_ID: Final = re.compile("[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A blob, as a list of them tells it.
+
+    Attributes:
+        bytes: Its size.
+        written: When it was put there last, in seconds since 1970.
+    """
+
+    key: str
+    bytes: int
+    written: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many files, and their bytes together."""
+
+    files: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def of(cls, sizes: Iterable[int]) -> Self:
+        """Add up the sizes of files."""
+        each = list(sizes)
+        return cls(len(each), sum(each))
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.files + other.files, self.bytes + other.bytes)
+
+
+def place(key: str) -> tuple[str, str]:
+    """Return what keys are listed by: the last two digits, then the key."""
+    return key[-2:], key
 
 
 class BlobStore(Protocol):
@@ -45,6 +90,21 @@ class BlobStore(Protocol):
         """Remove a blob; nothing happens when there is none."""
         ...
 
+    def keys(self, kind: Kind) -> Iterator[Stored]:
+        """List the blobs of a kind in the order of `place`, as they are read, in little memory.
+
+        What is put or deleted meanwhile is listed or not; what is no blob of ours never is.
+        """
+        ...
+
+    def leftovers(self, before: float, *, remove: bool = False) -> Tally:
+        """Count, or remove, what writes that never ended left, if nothing was added since *before*.
+
+        Args:
+            before: In seconds since 1970.
+        """
+        ...
+
 
 class FolderBlobs:
     """Blobs as files in a local folder, fanned out by the last two digits of the key.
@@ -58,8 +118,8 @@ class FolderBlobs:
     def put(self, kind: Kind, key: str, data: bytes) -> None:
         """Write to a temporary file, sync it, and rename it into place."""
         path = self._path(kind, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        _make_folder(path.parent)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -82,10 +142,59 @@ class FolderBlobs:
         """Remove the file."""
         self._path(kind, key).unlink(missing_ok=True)
 
+    def keys(self, kind: Kind) -> Iterator[Stored]:
+        """Read one of the 256 folders at a time."""
+        pattern = _ID if kind is Kind.CROP else _DIGEST
+        for folder in _folders(self.root / kind.value):
+            files = [
+                Stored(name, status.st_size, status.st_mtime)
+                for name, status in _files(folder)
+                if pattern.fullmatch(name) and name.endswith(folder.name)
+            ]
+            yield from sorted(files, key=attrgetter("key"))
+
+    def leftovers(self, before: float, *, remove: bool = False) -> Tally:
+        """Look for temporary files that were never renamed."""
+        found = Tally()
+        for folder in (folder for kind in Kind for folder in _folders(self.root / kind.value)):
+            for name, status in _files(folder):
+                if name.startswith(_TEMPORARY) and status.st_mtime < before:
+                    found += Tally(1, status.st_size)
+                    if remove:
+                        (folder / name).unlink(missing_ok=True)
+        return found
+
     def _path(self, kind: Kind, key: str) -> Path:
         if not key or not set(key) <= set("0123456789abcdef"):
             raise ValueError(f"{key!r} is no key: keys are hex, never a path")
         return self.root / kind.value / key[-2:] / key
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Return the folders that keys are spread over, in order."""
+    if not parent.exists():
+        return []
+    return sorted(path for path in parent.iterdir() if _FOLDER.fullmatch(path.name))
+
+
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Read a folder; files that go away meanwhile are left out."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                if entry.is_file():
+                    yield entry.name, entry.stat()
+            except FileNotFoundError:
+                continue
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that they survive a power cut as what is in them does."""
+    if folder.exists():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

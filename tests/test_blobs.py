@@ -1,11 +1,14 @@
 """Files by their digest: whole or not at all, and never outside their folder."""
 
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from core.blobs import FolderBlobs, Kind
+from core.blobs import FolderBlobs, Kind, Tally, place
 from core.errors import BlobMissing
 
 KEY = "00ff" * 16
@@ -89,3 +92,80 @@ def test_ids_of_the_same_moment_are_spread_over_folders(blobs: FolderBlobs) -> N
         blobs.put(Kind.CROP, f"0199c5d0{number:024x}", b"crop")
 
     assert len(list((blobs.root / "crops").iterdir())) == 64
+
+
+def test_every_new_folder_is_synced_in_the_one_above(
+    blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("core.blobs._sync_folder", synced.append)
+
+    blobs.put(Kind.PHOTO, KEY, b"photo")
+    blobs.put(Kind.PHOTO, KEY, b"again")
+
+    photos = blobs.root / "photos"
+    folder = photos / "ff"
+    assert synced == [blobs.root.parent, blobs.root, photos, folder, folder]
+
+
+def test_blobs_are_listed_in_the_order_of_their_place_with_size_and_time(
+    blobs: FolderBlobs,
+) -> None:
+    keys = [sha256(bytes([number])).hexdigest() for number in range(50)]
+    began = time.time()
+    for number, key in enumerate(keys):
+        blobs.put(Kind.PREVIEW, key, bytes(number))
+
+    listed = list(blobs.keys(Kind.PREVIEW))
+
+    assert [each.key for each in listed] == sorted(keys, key=place)
+    assert {each.key: each.bytes for each in listed} == {key: n for n, key in enumerate(keys)}
+    assert all(began - 1 <= each.written <= time.time() + 1 for each in listed)
+    assert list(blobs.keys(Kind.PHOTO)) == []
+
+
+def test_what_is_no_blob_is_not_listed(blobs: FolderBlobs) -> None:
+    blobs.put(Kind.PHOTO, KEY, b"photo")
+    folder = blobs.root / "photos" / "ff"
+    for name in (".new-abc", ".DS_Store", "00" * 32, "ff", KEY.upper(), f"{KEY}.jpg"):
+        (folder / name).write_bytes(b"no blob")
+    (folder / f"{'ff' * 31}ff").mkdir()
+    (blobs.root / "photos" / "lost+found").mkdir()
+
+    assert [each.key for each in blobs.keys(Kind.PHOTO)] == [KEY]
+
+
+def test_a_file_that_goes_away_while_its_folder_is_read_is_left_out(
+    blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs.put(Kind.PHOTO, KEY, b"photo")
+
+    class Gone:
+        name = KEY
+
+        def is_file(self) -> bool:
+            raise FileNotFoundError
+
+    class Folder:
+        def __enter__(self) -> list[Gone]:
+            return [Gone()]
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr("os.scandir", lambda _: Folder())
+
+    assert list(blobs.keys(Kind.PHOTO)) == []
+
+
+def test_temporary_files_are_left_over_once_nobody_writes_them(blobs: FolderBlobs) -> None:
+    blobs.put(Kind.CROP, KEY[:32], b"crop")
+    folder = blobs.root / "crops" / "ff"
+    for name, age in ((".new-old", 100), (".new-fresh", 0)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age,) * 2)
+
+    counted = blobs.leftovers(time.time() - 50)
+    removed = blobs.leftovers(time.time() - 50, remove=True)
+
+    assert counted == removed == Tally(1, 4)
+    assert sorted(path.name for path in folder.iterdir()) == [".new-fresh", KEY[:32]]

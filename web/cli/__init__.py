@@ -20,6 +20,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "search": Lazy("web.cli.search", "Find the people of a photo, or who looks like somebody."),
         "together": Lazy("web.cli.together", "Find photos with some people, and without others."),
         "people": Lazy("web.cli.people", "Name people and list them."),
+        "blobs": Lazy("web.cli.blobs", "Find files that are missing, and those of nothing."),
         "login": Lazy("web.cli.keys", "Print a one-time login link."),
         "keys": Lazy("web.cli.keys", "Create, list and revoke API keys."),
         "evaluate": Lazy("web.cli.evaluate", "Measure how well a pack tells people apart."),
