@@ -196,6 +196,75 @@ class WorkerLost(BadImage):
     code = "worker_lost"
 
 
+# --- archives ------------------------------------------------------------------------------
+
+
+class BadArchive(FaceSearchError):
+    """This file is no archive that can be read."""
+
+    code = "archive_unreadable"
+
+
+class ArchiveDamaged(BadArchive):
+    """From some place on the archive makes no sense; what came before was taken."""
+
+    code = "archive_damaged"
+
+
+class ArchiveTruncated(BadArchive):
+    """The end of the archive is missing; what came before was taken."""
+
+    code = "archive_truncated"
+
+
+class ArchiveTooLarge(BadArchive):
+    """More entries or more bytes than the limits; what came before was taken."""
+
+    code = "archive_too_large"
+
+
+class ArchiveBomb(BadArchive):
+    """It unpacks to far more than an archive of photos would; what came before was taken."""
+
+    code = "archive_bomb"
+
+
+class BadEntry(FaceSearchError):
+    """This entry of an archive is not taken; its neighbours are. Each way has its own code."""
+
+    code = "entry_unreadable"
+
+
+class EntryNameUnsafe(BadEntry):
+    """Its name leads out of the archive, or is none."""
+
+    code = "entry_name_unsafe"
+
+
+class EntryNotAFile(BadEntry):
+    """A link, a device or another thing that is no file."""
+
+    code = "entry_not_a_file"
+
+
+class EntryNested(BadEntry):
+    """An archive inside the archive."""
+
+    code = "entry_nested_archive"
+
+
+class EntryEncrypted(BadEntry):
+    """It needs a password."""
+
+    code = "entry_encrypted"
+
+
+class EntryDamaged(BadEntry):
+    """Its bytes are not those that were packed."""
+
+    code = "entry_damaged"
+
+
 # --- access --------------------------------------------------------------------------------
 
 

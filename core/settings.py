@@ -108,6 +108,18 @@ class Settings(BaseSettings):
     max_faces_per_photo: int = Field(
         500, ge=1, le=5000, description="Faces kept of one photo, largest first."
     )
+    max_archive_entries: int = Field(
+        2_000_000, ge=1, description="Entries read of one ZIP or TAR, folders and junk included."
+    )
+    max_archive_gib: int = Field(
+        1024, ge=1, le=1024 * 1024, description="Bytes unpacked of one ZIP or TAR, in GiB."
+    )
+    max_archive_ratio: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Bytes unpacked of one ZIP or TAR for each of its own, one photo aside.",
+    )
     min_free_disk_mib: int = Field(
         512, ge=0, description="Uploads stop when less disk than this would be left, in MiB."
     )

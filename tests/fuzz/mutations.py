@@ -159,6 +159,11 @@ def parts(data: bytes) -> Iterator[tuple[int, int]]:
         order = "<" if data[:1] == b"I" else ">"
         start = int.from_bytes(data[4:8], "little" if order == "<" else "big") + 2
         yield from ((at, at + 12) for at in range(start, min(start + 240, len(data) - 12), 12))
+    elif data.startswith(b"PK"):
+        starts = [m.start() for m in re.finditer(rb"PK(?:\x01\x02|\x03\x04|\x05\x06)", data)]
+        yield from pairwise([*starts, len(data)])
+    elif data[257:262] == b"ustar":
+        yield from ((at, at + 512) for at in range(0, len(data) - 511, 512))
     elif data.startswith(b"GIF"):
         starts = [m.start() for m in re.finditer(rb"[!,]", data)]
         yield from pairwise([*starts, len(data)])

@@ -66,6 +66,28 @@ ERRORS = {
     "image_corrupt": Words(
         "This picture is damaged", "Its pixels cannot be decoded; export it again."
     ),
+    "archive_unreadable": Words(
+        "This is no archive that can be read", "ZIP, TAR, TAR.GZ and TAR.ZST are."
+    ),
+    "archive_damaged": Words(
+        "This archive is damaged", "What came before was taken. Make it anew and send it again."
+    ),
+    "archive_truncated": Words(
+        "The end of this archive is missing",
+        "What came before was taken. Copy it again; photos that are here are passed over.",
+    ),
+    "archive_too_large": Words("This archive is too large", "Make several out of it."),
+    "archive_bomb": Words(
+        "This archive unpacks to far too much", "No archive of photos is packed so tightly."
+    ),
+    "entry_unreadable": Words("This entry cannot be unpacked", "Pack it with another program."),
+    "entry_name_unsafe": Words("This name leads out of the archive", "Pack it with another name."),
+    "entry_not_a_file": Words("This is a link, or no file", "Pack the photo itself."),
+    "entry_nested_archive": Words(
+        "An archive inside the archive", "Only the outer one is opened: send the inner one too."
+    ),
+    "entry_encrypted": Words("This entry needs a password", "Pack it without one."),
+    "entry_damaged": Words("This entry is damaged", "Pack the photo again."),
     "unauthorized": Words("Please log in", "Open a fresh login link to go on."),
     "cross_site_request": Words(
         "Sent from another site", "For safety the page takes forms only from itself."
