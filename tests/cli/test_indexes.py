@@ -149,5 +149,5 @@ def test_ctrl_c_stops_the_work_and_lets_it_wait(
         assert not rows.maintenance_is_locked(conn)
 
 
-def _slow_rebuild(conn: pool.Connection, *_: Any) -> None:
+def _slow_rebuild(conn: pool.Connection, *_: Any, links: int | None) -> None:
     conn.execute("SELECT pg_sleep(60)")
