@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -31,13 +31,22 @@ from core.local import temporary
 from core.settings import MIB
 from web.cli.measuring import machine
 
+
+class Shape(NamedTuple):
+    """An index: of how many numbers, of what, and with how many links a face."""
+
+    dimension: int
+    kind: Kind
+    links: int
+
+
 SHAPES = (
-    (512, Kind.HNSW, LINKS),
-    (512, Kind.HNSW, MORE_LINKS),
-    (128, Kind.HNSW, LINKS),
-    (128, Kind.HNSW, MORE_LINKS),
-    (512, Kind.BIT, LINKS),
-    (128, Kind.BIT, LINKS),
+    Shape(512, Kind.HNSW, LINKS),
+    Shape(512, Kind.HNSW, MORE_LINKS),
+    Shape(128, Kind.HNSW, LINKS),
+    Shape(128, Kind.HNSW, MORE_LINKS),
+    Shape(512, Kind.BIT, LINKS),
+    Shape(128, Kind.BIT, LINKS),
 )
 SMALL = 6 * MIB
 ENOUGH = 1024 * MIB
@@ -91,17 +100,17 @@ def _costs(conn: psycopg.Connection[Any], tables: dict[int, UUID], faces: int) -
         "| numbers, index, links | memory a face | disk a face | 2 processes | 1 process | 1, on disk |"
     )
     print("|---|---|---|---|---|---|")
-    for dimension, kind, links in SHAPES:
-        table = tables[dimension]
+    for shape in SHAPES:
+        table = tables[shape.dimension]
         with _held(conn) as held:
-            spilled = _build(conn, table, kind, links, SMALL, 0)
-        alone = _build(conn, table, kind, links, ENOUGH, 0)
-        two = _build(conn, table, kind, links, ENOUGH, 1)
-        name = indexes.index_name(table, kind)
+            spilled = _build(conn, table, shape, SMALL, 0)
+        alone = _build(conn, table, shape, ENOUGH, 0)
+        two = _build(conn, table, shape, ENOUGH, 1)
+        name = indexes.index_name(table, shape.kind)
         size = fetch_value(conn, "SELECT pg_relation_size(%(name)s::regclass)", {"name": name})
         share = f"{1 - held[0] / faces:.0%} of it"
         print(
-            f"| {dimension}, {kind}, {links} | {SMALL / held[0]:,.0f} B | {size / faces:,.0f} B "
+            f"| {shape.dimension}, {shape.kind}, {shape.links} | {SMALL / held[0]:,.0f} B | {size / faces:,.0f} B "
             f"| {two:.1f} s | {alone:.1f} s | {spilled:.1f} s, {share} |",
             flush=True,
         )
@@ -110,19 +119,14 @@ def _costs(conn: psycopg.Connection[Any], tables: dict[int, UUID], faces: int) -
 def _build(
     conn: psycopg.Connection[Any],
     table: UUID,
-    kind: Kind,
-    links: int,
+    shape: Shape,
     memory: int,
     helpers: int,
 ) -> float:
-    indexes.drop(conn, table, kind)
+    indexes.drop(conn, table, shape.kind)
     indexes.prepare_build(conn, memory_bytes=memory, workers=helpers)
-    shape = sql.SQL("SELECT vector_dims(embedding) FROM {} LIMIT 1").format(
-        sql.Identifier(indexes.table_name(table))
-    )
-    dimension = fetch_value(conn, shape, {})
     began = perf_counter()
-    indexes.create(conn, table, kind, dimension, links=links)
+    indexes.create(conn, table, shape.kind, shape.dimension, links=shape.links)
     return perf_counter() - began
 
 
