@@ -84,7 +84,8 @@ class IndexUse:
         second_look: An index found nobody at first and was asked again, by other ways through its graph.
         candidates: Faces that the groups were made of.
         fallback: Why an index was given up for exact search: ``too_few_rows`` (it found fewer than
-            asked for) or ``crowded`` (so many of one person that others were hidden).
+            asked for), ``crowded`` (so many of one person that others were hidden) or
+            ``nobody_found`` (and looking at every face is no slower than asking it again).
         estimates: What the router expected of each collection where it had a choice.
     """
 

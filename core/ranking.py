@@ -21,7 +21,7 @@ MOST_CANDIDATES: Final = 20_000
 """That an index is asked for; then looking at every face is the better way."""
 
 MOST_DETOURS: Final = 10
-"""When an index finds nobody. A walk through the graph may end among strangers, far from a face that is
+"""When an index finds nobody, and looking at every face would take longer than these. A walk through the graph may end among strangers, far from a face that is
 there, and one that aims a little beside the query takes another way: of the walks through a million
 made-up faces that went astray, the first such detour found the right place for 6 in 10, and six of them
 for 95 in 100. Whoever was still lost then (5 of 2,448) was so after all six."""
@@ -53,7 +53,8 @@ class Done:
 
     Attributes:
         candidates: Faces that the groups were made of.
-        fallback: Why the index was given up for exact search: ``too_few_rows`` or ``crowded``.
+        fallback: Why the index was given up for exact search: ``too_few_rows``, ``crowded`` or
+            ``nobody_found``.
         detours: Walks that aimed beside the query, since the first found nobody.
     """
 
@@ -129,17 +130,30 @@ def run(conn: Connection, part: Part) -> Done:
     assert part.ef_search is not None, "an index scan has one"
     with rows.index_scan(conn, ef_search=part.ef_search, max_scan=part.max_scan):
         done = _walk(conn, part)
+        if done.fallback is None and not _sure(done) and _exact_is_nearer(part):
+            done = replace(done, fallback="nobody_found")
         if done.fallback is None:
             return _around(conn, done)
     again = _exactly(conn, exact(part.query))
     return replace(done, groups=again.groups, candidates=again.candidates)
 
 
+def _sure(done: Done) -> bool:
+    """Whether somebody was found who is no stranger that came near."""
+    return done.best >= min(done.part.query.thresholds) + BARELY
+
+
+def _exact_is_nearer(part: Part) -> bool:
+    """Whether looking at every face takes no longer than all detours, as of a face that is not there."""
+    expected = part.estimate
+    return expected is not None and expected.exact_ms <= MOST_DETOURS * expected.index_ms
+
+
 def _around(conn: Connection, done: Done) -> Done:
     """Take detours until one finds somebody; the walk that came nearest is the answer."""
-    part, sure = done.part, min(done.part.query.thresholds) + BARELY
+    part = done.part
     for number, walks in enumerate(_detours(part.query.probes), start=1):
-        if done.best >= sure:
+        if _sure(done):
             break
         again = _walk(conn, replace(part, query=replace(part.query, walks=walks)))
         nearest = done if again.fallback or again.best <= done.best else again

@@ -16,7 +16,7 @@ from core.db.search import Detail, Group, GroupBy, Kind, Query
 from core.errors import SearchTimeout
 from core.faces import Embedding
 from core.ranking import Ranked, Ranking
-from core.routing import Mode, Part, Router, exact
+from core.routing import Estimate, Mode, Part, Router, exact
 
 
 def find(
@@ -246,9 +246,9 @@ class Astray:
         found = self._groups(conn, query, Kind.EXACT, candidates=candidates)
         return [replace(group, candidates=candidates) for group in found if group.face_id != lost]
 
-    def rank(self, threshold: float) -> Ranking:
+    def rank(self, threshold: float, *, estimate: Estimate | None = None) -> Ranking:
         query = Query((self.home,), (threshold,), [self.probe], 1, GroupBy.FACE)
-        part = Part(query, Kind.HNSW, 100, ef_search=100, max_scan=1000)
+        part = Part(query, Kind.HNSW, 100, ef_search=100, max_scan=1000, estimate=estimate)
         with search.bounded(self.conn, timeout_s=20):
             return ranking.rank(self.conn, query, [part])
 
@@ -274,6 +274,23 @@ def test_whoever_is_surely_found_is_not_looked_for_again(astray: Astray) -> None
     ranked = astray.rank(threshold=0.9)  # the near face has 0.985
 
     assert (len(astray.walks), ranked.parts[0].detours) == (1, 0)
+
+
+@pytest.mark.parametrize(("exact_ms", "walks"), [(9.0, 2), (11.0, 1 + ranking.MOST_DETOURS)])
+def test_every_face_is_looked_at_where_that_is_no_slower_than_all_other_ways(
+    astray: Astray, exact_ms: float, walks: int
+) -> None:
+    astray.misses = 1 if walks == 2 else 100
+    expected = Estimate(faces=2, matching=2, exact_ms=exact_ms, index_ms=1.0)
+
+    ranked = astray.rank(threshold=0.5, estimate=expected)
+
+    [part] = ranked.parts
+    found = [each.detail.face_id for each in ranked.ranked]
+    assert len(astray.walks) == walks
+    assert (part.fallback, part.exact, found) == (
+        ("nobody_found", True, [astray.near]) if walks == 2 else (None, False, [astray.far])
+    )
 
 
 def test_the_same_search_takes_the_same_ways_and_ends_when_nobody_is_there(astray: Astray) -> None:

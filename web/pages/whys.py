@@ -34,6 +34,7 @@ _CONDITIONS: Final = {
 _FALLBACKS: Final = {
     "too_few_rows": "it found too few faces that fit",
     "crowded": "the many faces of one person hid the others",
+    "nobody_found": "it found nobody, and looking at every face takes no longer than asking again",
 }
 
 

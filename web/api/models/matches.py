@@ -96,7 +96,8 @@ class IndexUse(Answer):
     candidates: int = Field(description="Faces that the matches were chosen from.")
     fallback: str | None = Field(
         description="Why the index was given up for looking at every face: `too_few_rows` (it found "
-        "fewer than asked for) or `crowded` (those of one person hid the others)."
+        "fewer than asked for), `crowded` (those of one person hid the others) or `nobody_found` "
+        "(and looking at every face is no slower than asking the index again)."
     )
 
     @classmethod
