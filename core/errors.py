@@ -265,6 +265,40 @@ class EntryDamaged(BadEntry):
     code = "entry_damaged"
 
 
+# --- what the items of an import name ------------------------------------------------------
+
+
+class BadManifest(FaceSearchError):
+    """This file is no manifest that can be read, or the rest of it is left out."""
+
+    code = "manifest_unreadable"
+
+
+class ItemInvalid(FaceSearchError):
+    """A line of a manifest says something that cannot be; its neighbours are taken."""
+
+    code = "item_invalid"
+
+
+class SourceNotAllowed(FaceSearchError):
+    """The operator does not let imports read this, or whoever has it does not give it out."""
+
+    code = "source_not_allowed"
+
+
+class SourceMissing(FaceSearchError):
+    """There is no such file where an import looked for it."""
+
+    code = "source_missing"
+
+
+class SourceUnreachable(FaceSearchError):
+    """Where an import looked for a file nobody answered properly."""
+
+    code = "source_unreachable"
+    retryable = True
+
+
 # --- access --------------------------------------------------------------------------------
 
 

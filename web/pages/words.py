@@ -88,6 +88,15 @@ ERRORS = {
     ),
     "entry_encrypted": Words("This entry needs a password", "Pack it without one."),
     "entry_damaged": Words("This entry is damaged", "Pack the photo again."),
+    "manifest_unreadable": Words(
+        "This manifest cannot be read", "Write it as UTF-8, in one of the documented forms."
+    ),
+    "item_invalid": Words("This line of the manifest is wrong", "Correct it and send it again."),
+    "source_not_allowed": Words(
+        "Imports may not read this", "The settings name the folders, buckets and hosts they may."
+    ),
+    "source_missing": Words("There is no such file", "Look at the name or the address."),
+    "source_unreachable": Words("The source did not answer", "Try again later."),
     "unauthorized": Words("Please log in", "Open a fresh login link to go on."),
     "cross_site_request": Words(
         "Sent from another site", "For safety the page takes forms only from itself."
