@@ -25,6 +25,8 @@ from core.errors import (
 )
 from core.gates import USUAL, Gate
 from core.inference.packs import Pack
+from core.keeping import USUAL as KEEPS_USUALLY
+from core.keeping import Keeps
 from core.promotion import discard
 from core.removal import remove_files
 
@@ -62,6 +64,7 @@ def create(
     alarm_budget: int | None = None,
     quality_gate: Gate = USUAL,
     keeps_queries: bool = True,
+    keeps: Keeps = KEEPS_USUALLY,
 ) -> Collection:
     """Make a collection in the space of *pack*; without *threshold* it takes the pack's.
 
@@ -86,6 +89,7 @@ def create(
                 threshold_source=pack.threshold_source if threshold is None else CHOSEN,
                 quality_gate=quality_gate,
                 keeps_queries=keeps_queries,
+                keeps=keeps,
             )
     except UniqueViolation as error:
         raise _taken(error, name, external_id) from None
@@ -140,11 +144,13 @@ def change(
     quality_gate: Gate | None = None,
     ef_search: int | None = None,
     keeps_queries: bool | None = None,
+    keeps: Keeps | None = None,
 ) -> Collection:
     """Change what is given; an empty external id removes it, as an ef_search of 0 does.
 
-    A new gate judges photos that are indexed from now on. Whoever keeps no queries any more loses
-    those that were kept, at once. A threshold ends a budget.
+    A new gate judges photos that are indexed from now on, and so much of them stays as *keeps* says;
+    those of before keep what they have. Whoever keeps no queries any more loses those that were kept,
+    at once. A threshold ends a budget.
 
     Args:
         alarm_budget: From now on the cosine counts that lets at most one in so many strangers pass.
@@ -173,6 +179,7 @@ def change(
                 quality_gate=quality_gate,
                 ef_search=ef_search,
                 keeps_queries=keeps_queries,
+                keeps=keeps,
             )
             if keeps_queries is False:
                 # Behind the update, which waits for whoever is just keeping one.

@@ -77,6 +77,12 @@ class BlobMissing(FaceSearchError):
     code = "blob_missing"
 
 
+class NotKept(FaceSearchError):
+    """The picture is missing on purpose: its collection keeps crops only, or no pictures at all."""
+
+    code = "not_kept"
+
+
 class NotReady(FaceSearchError):
     """The picture is still waiting for a worker."""
 

@@ -27,6 +27,7 @@ from core.errors import (
     NotReady,
 )
 from core.faces import Embedding
+from core.keeping import require_crop, require_photo
 from core.removal import remove_files
 
 
@@ -134,10 +135,12 @@ def photo(pool: Pool, blobs: BlobStore, image_id: UUID) -> tuple[Image, bytes]:
 
     Raises:
         ImageNotFound: There is none with this id.
+        NotKept: Its collection keeps no photos.
         BlobMissing: The row is there and the file is not.
     """
     with pool.connection() as conn:
         found = image(conn, image_id).image
+    require_photo(found)
     return found, blobs.get(Kind.PHOTO, found.sha256.hex())
 
 
@@ -147,12 +150,14 @@ def small_copy(pool: Pool, blobs: BlobStore, image_id: UUID, kind: Kind) -> byte
     Raises:
         ImageNotFound: There is none with this id.
         NotReady: No worker has decoded it yet.
+        NotKept: Its collection keeps no photos.
         BlobMissing: It cannot be decoded; see its state.
     """
     with pool.connection() as conn:
         found = image(conn, image_id).image
     if found.state == "waiting":
         raise NotReady("There is no small copy of this image yet: it waits for a worker.")
+    require_photo(found)
     if found.state != "indexed":
         raise BlobMissing(f"There is no small copy of this image: it is {found.state}.")
     return blobs.get(kind, found.sha256.hex())
@@ -260,9 +265,12 @@ def crop(pool: Pool, blobs: BlobStore, face_id: UUID) -> bytes:
 
     Raises:
         FaceNotFound: There is none with this id.
+        NotKept: Its collection keeps no pictures.
+        BlobMissing: The row is there and the file is not.
     """
     with pool.connection() as conn:
-        face(conn, face_id)
+        found = face(conn, face_id)
+    require_crop(found)
     return blobs.get(Kind.CROP, face_id.hex)
 
 

@@ -8,7 +8,6 @@ import logging
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -30,8 +29,10 @@ from core.errors import BadImage, BlobMissing, DeviceUnavailable
 from core.gates import Gate, split
 from core.images import Copies
 from core.inference.packs import Manifest
-from core.pipeline import AnalysedPhoto, SkippedFace, encode_crop
-from core.removal import forget_bytes
+from core.keeping import Keeps, Wishes, doom_photos
+from core.pictures import delete_crops, store
+from core.pipeline import AnalysedPhoto, SkippedFace
+from core.removal import forget_bytes, remove_files
 from core.services import Services
 from core.settings import Settings
 from core.stages import Cost, Stage, Timings, Work
@@ -41,8 +42,6 @@ logger = logging.getLogger(__name__)
 RENEWALS_PER_LEASE = 3
 LONGEST_BATCH_LEASES = 30
 """A batch that takes longer than this many leases hangs: its lease is no longer renewed."""
-
-BLOBS_AT_ONCE = 8
 
 SURROUNDINGS = (OSError, psycopg.OperationalError, DeviceUnavailable)
 """A full disk, a database that is away, a GPU that computes something else: no photo is to blame, so
@@ -56,11 +55,13 @@ class _Outcome:
     """What a claimed photo came to.
 
     Attributes:
+        keeps: What stays of it.
         embedded: Its faces, those that a gate refused included.
     """
 
     claim: Claimed
     result: AnalysedPhoto | BadImage | BlobMissing
+    keeps: Keeps
     embedded: int = 0
 
 
@@ -101,12 +102,13 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
             limit=settings.batch_photos,
             max_attempts=settings.max_attempts,
         )
+        wishes = Wishes.of(conn, (claim.collection_id for claim in claims))
     if not claims:
         return 0
     try:
         with _kept(services.pool, lease, settings.lease_s):
             pipeline = pipelines[claims[0].space_id]
-            outcomes = _analyse(services, pipeline, claims)
+            outcomes = _analyse(services, pipeline, claims, wishes)
             _write(
                 services,
                 lease,
@@ -119,7 +121,9 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
     return len(claims)
 
 
-def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) -> list[_Outcome]:
+def _analyse(
+    services: Services, pipeline: Analyser, claims: Sequence[Claimed], wishes: Wishes
+) -> list[_Outcome]:
     """Read and analyse the photos that still exist."""
     outcomes: list[_Outcome] = []
     present: list[tuple[Claimed, bytes]] = []
@@ -129,10 +133,16 @@ def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) 
         try:
             present.append((claim, services.blobs.get(Kind.PHOTO, claim.sha256.hex())))
         except BlobMissing as missing:
-            outcomes.append(_Outcome(claim, missing))
-    results = pipeline.analyse([photo for _, photo in present], copies=Copies.BOTH)
+            outcomes.append(_Outcome(claim, missing, wishes[claim.collection_id]))
+    copies = Copies.BOTH if wishes.photos else Copies.NONE
+    results = pipeline.analyse([photo for _, photo in present], copies=copies)
     outcomes += [
-        _Outcome(claim, _gated(services.manifest, claim, result), _faces(result))
+        _Outcome(
+            claim,
+            _gated(services.manifest, claim, result),
+            wishes[claim.collection_id],
+            _faces(result),
+        )
         for (claim, _), result in zip(present, results, strict=True)
     ]
     return outcomes
@@ -166,8 +176,12 @@ def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome], clock:
     with services.pool.connection() as conn, _crops_go_with_rows(services, faces):
         _store_blobs(services, outcomes, faces)
         written = _write_rows(conn, lease, outcomes, faces)
-        _add_work(conn, [each for each in outcomes if each.claim.image_id in written], clock)
+        finished = [each for each in outcomes if each.claim.image_id in written]
+        needless = doom_photos(conn, lease, ((each.claim.sha256, each.keeps) for each in finished))
+        _add_work(conn, finished, clock)
     _clean_up(services, outcomes, faces, written)
+    if needless:
+        remove_files(services.pool, services.blobs, lease)
 
 
 @contextmanager
@@ -179,7 +193,7 @@ def _crops_go_with_rows(services: Services, faces: Sequence[NewFace]) -> Iterato
     try:
         yield
     except Exception:
-        _delete_crops(services, faces)
+        delete_crops(services.blobs, faces)
         raise
 
 
@@ -246,27 +260,14 @@ def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:
 def _store_blobs(
     services: Services, outcomes: Sequence[_Outcome], faces: Sequence[NewFace]
 ) -> None:
-    """Store several at a time: most of it is waiting for the disk, which takes many as fast as one."""
-
-    def put_crop(face: NewFace) -> None:
-        services.blobs.put(Kind.CROP, face.id.hex, encode_crop(face.analysed.crop))
-
-    def put_copies(outcome: _Outcome) -> None:
-        if isinstance(outcome.result, AnalysedPhoto):
-            assert outcome.claim.sha256 is not None, "only photos with bytes were analysed"
-            for kind, copy in _copies(outcome.result):
-                services.blobs.put(kind, outcome.claim.sha256.hex(), copy)
-
-    # Leaving the block waits for all, so that nobody writes behind the back of a clean-up.
-    with ThreadPoolExecutor(BLOBS_AT_ONCE, thread_name_prefix="blobs") as writers:
-        list(writers.map(put_crop, faces))
-        list(writers.map(put_copies, outcomes))
-
-
-def _copies(photo: AnalysedPhoto) -> Iterator[tuple[Kind, bytes]]:
-    for kind, copy in ((Kind.THUMBNAIL, photo.thumbnail), (Kind.PREVIEW, photo.preview)):
-        assert copy is not None, "both were asked for"
-        yield kind, copy
+    """Store those pictures that their collections keep."""
+    crops = {each.claim.image_id for each in outcomes if each.keeps.crops}
+    photos = [
+        (each.claim.sha256, each.result)
+        for each in outcomes
+        if each.keeps.photos and each.claim.sha256 and isinstance(each.result, AnalysedPhoto)
+    ]
+    store(services.blobs, [face for face in faces if face.image_id in crops], photos)
 
 
 def _finish(conn: Connection, outcome: _Outcome, waiting: Container[UUID]) -> None:
@@ -282,6 +283,7 @@ def _finish(conn: Connection, outcome: _Outcome, waiting: Container[UUID]) -> No
             conn,
             image_id,
             state="indexed",
+            kept=outcome.keeps,
             reason=reason,
             detail=detail,
             face_count=len(result.faces),
@@ -292,7 +294,9 @@ def _finish(conn: Connection, outcome: _Outcome, waiting: Container[UUID]) -> No
         job_rows.finish(conn, claim.item_id, state="indexed", reason=reason, detail=detail)
         return
     code, detail = result.code, str(result)
-    image_rows.finish(conn, image_id, state="rejected", reason=code, detail=detail)
+    image_rows.finish(
+        conn, image_id, state="rejected", kept=outcome.keeps, reason=code, detail=detail
+    )
     job_rows.finish(conn, claim.item_id, state="rejected", reason=code, detail=detail)
 
 
@@ -321,16 +325,11 @@ def _clean_up(
     written: set[UUID],
 ) -> None:
     """Remove the files that were stored for images that were deleted meanwhile."""
-    _delete_crops(services, [face for face in faces if face.image_id not in written])
+    delete_crops(services.blobs, [face for face in faces if face.image_id not in written])
     for outcome in outcomes:
         claim = outcome.claim
         if claim.image_id not in written and claim.sha256 is not None:
             forget_bytes(services.pool, services.blobs, claim.sha256)
-
-
-def _delete_crops(services: Services, faces: Sequence[NewFace]) -> None:
-    for face in faces:
-        services.blobs.delete(Kind.CROP, face.id.hex)
 
 
 def _release(pool: Pool, lease: UUID, error: Exception) -> None:

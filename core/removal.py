@@ -1,5 +1,6 @@
-"""Removing the files of what was deleted. Whoever deletes rows writes the files down in the same
-transaction (`core.db.removals`), so that a crash before they are gone leaves none for ever.
+"""Removing the files of what was deleted, or is not to be kept. Whoever changes the rows writes the
+files down in the same transaction (`core.db.removals`), so that a crash before they are gone leaves
+none for ever.
 """
 
 from uuid import UUID
@@ -43,7 +44,7 @@ def remove_files(
 
 
 def forget_bytes(pool: Pool, blobs: BlobStore, sha256: bytes) -> None:
-    """Remove a photo's blobs once no image of any collection has these bytes."""
+    """Remove a photo's blobs once no image of any collection needs these bytes."""
     with pool.connection() as conn:
         _forget_bytes(conn, blobs, sha256)
 

@@ -32,6 +32,7 @@ STATUS: dict[type[FaceSearchError], HTTPStatus] = {
     errors.PersonNotFound: HTTPStatus.NOT_FOUND,
     errors.JobNotFound: HTTPStatus.NOT_FOUND,
     errors.BlobMissing: HTTPStatus.NOT_FOUND,
+    errors.NotKept: HTTPStatus.NOT_FOUND,
     errors.NotReady: HTTPStatus.CONFLICT,
     errors.NameTaken: HTTPStatus.CONFLICT,
     errors.SpaceMismatch: HTTPStatus.CONFLICT,

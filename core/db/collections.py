@@ -30,6 +30,7 @@ class Collection:
         layout: ``own`` where its faces have a partition of their own, else ``tail``.
         ef_search: Candidates that a search of its index keeps; None: as the settings say.
         keeps_queries: Whether a few query vectors are kept, to measure recall with.
+        keeps: Of `core.keeping.Keeps`; counts for photos that are indexed from now on.
         threshold: Cosine from which two faces count as the same person, in the gallery as it is.
         threshold_source: Where that number comes from, for people.
         budget: What the alarm budget comes to with these faces.
@@ -50,6 +51,7 @@ class Collection:
     layout: str
     ef_search: int | None
     keeps_queries: bool
+    keeps: str
     image_count: int
     face_count: int
     person_count: int
@@ -117,6 +119,7 @@ def insert(
     threshold_source: str,
     quality_gate: str,
     keeps_queries: bool = True,
+    keeps: str = "originals",
 ) -> UUID:
     """Store a collection; return its id.
 
@@ -135,6 +138,7 @@ def insert(
             "threshold_source": threshold_source,
             "quality_gate": quality_gate,
             "keeps_queries": keeps_queries,
+            "keeps": keeps,
         },
     )
     return made
@@ -143,6 +147,11 @@ def insert(
 def get(conn: Connection, collection_id: UUID) -> Collection | None:
     """Return one collection with its live counts."""
     return fetch_one(conn, Collection, SQL["get"], {"id": collection_id})
+
+
+def keeps(conn: Connection, collection_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Return what each of these collections keeps now; without those that do not exist."""
+    return dict(conn.execute(SQL["keeps"], {"ids": list(collection_ids)}).fetchall())
 
 
 def id_by_name(conn: Connection, name: str) -> UUID | None:
@@ -177,6 +186,7 @@ def update(
     impostors: Mapping[str, Any] | None = None,
     ef_search: int | None = None,
     keeps_queries: bool | None = None,
+    keeps: str | None = None,
 ) -> bool:
     """Change what is not None; False when there is no such row.
 
@@ -194,6 +204,7 @@ def update(
         "impostors": None if impostors is None else Jsonb(dict(impostors)),
         "ef_search": ef_search,
         "keeps_queries": keeps_queries,
+        "keeps": keeps,
     }
     return execute(conn, SQL["update"], params) == 1
 

@@ -36,6 +36,7 @@ class Face:
         landmarks: Ten numbers: x, y of left eye, right eye, nose, left and right mouth corner.
         norm: Length of the raw embedding.
         quality: Overall figure, 0 to 1; its parts follow (`core.faces.Quality`).
+        kept: What there is of its image, of `core.keeping.Keeps`.
     """
 
     id: UUID
@@ -59,6 +60,7 @@ class Face:
     yaw: float
     pitch: float
     roll: float
+    kept: str
     created_at: datetime
 
 

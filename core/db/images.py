@@ -31,6 +31,7 @@ class Image:
         detail: One sentence about the reason.
         skipped_faces: Faces that were found and are not stored: box (as of a face), score, reason
             and reasons of each (the reason is the first of them; rows of before have it alone).
+        kept: What there is of it, of `core.keeping.Keeps`; ``originals`` until it is finished.
     """
 
     id: UUID
@@ -50,6 +51,7 @@ class Image:
     detail: str | None
     face_count: int
     skipped_faces: list[dict[str, Any]]
+    kept: str
     created_at: datetime
     finished_at: datetime | None
 
@@ -178,6 +180,7 @@ def finish(
     image_id: UUID,
     *,
     state: str,
+    kept: str = "originals",
     reason: str | None = None,
     detail: str | None = None,
     face_count: int = 0,
@@ -189,6 +192,7 @@ def finish(
     params = {
         "id": image_id,
         "state": state,
+        "kept": kept,
         "reason": reason,
         "detail": detail,
         "face_count": face_count,
@@ -229,7 +233,7 @@ def update(
 
 
 def wait_again(conn: Connection, image_id: UUID) -> None:
-    """Put an image that was given up back to ``waiting``."""
+    """Put an image that was given up back to ``waiting``; its photo must be stored again."""
     execute(conn, SQL["wait_again"], {"id": image_id})
 
 
@@ -244,6 +248,6 @@ def delete(conn: Connection, image_id: UUID) -> Removed | None:
 
 
 def bytes_in_use(conn: Connection, sha256: bytes) -> bool:
-    """Say whether any image of any collection has these bytes."""
+    """Say whether any image of any collection needs the photo or the small copies of these bytes."""
     used: bool = fetch_value(conn, SQL["bytes_in_use"], {"sha256": sha256})
     return used

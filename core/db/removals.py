@@ -1,5 +1,5 @@
-"""Rows of ``doomed_files``: files that must go because their rows went. The caller owns the
-transaction.
+"""Rows of ``doomed_files``: files that must go because their rows went, or because
+their collection keeps no photos. The caller owns the transaction.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,12 @@ def doom_image(conn: Connection, deletion: UUID, *, collection_id: UUID, image_i
     """Write down the files of an image and of its faces; before the rows are deleted."""
     params = {"deletion": deletion, "collection_id": collection_id, "image_id": image_id}
     execute(conn, SQL["doom_image"], params)
+
+
+def doom_photos(conn: Connection, deletion: UUID, digests: Sequence[bytes]) -> None:
+    """Write down photos, with their small copies, by the SHA-256 of their bytes."""
+    params = {"deletion": deletion, "keys": [digest.hex() for digest in digests]}
+    execute(conn, SQL["doom_photos"], params)
 
 
 def doom_collection(conn: Connection, deletion: UUID, collection_id: UUID) -> None:

@@ -6,9 +6,9 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: insert
 INSERT INTO collections (name, external_id, metadata, space_id, threshold, threshold_source,
-                         quality_gate, keeps_queries)
+                         quality_gate, keeps_queries, keeps)
 VALUES (%(name)s, %(external_id)s, %(metadata)s, %(space_id)s, %(threshold)s, %(threshold_source)s,
-        %(quality_gate)s, %(keeps_queries)s)
+        %(quality_gate)s, %(keeps_queries)s, %(keeps)s)
 RETURNING id;
 
 -- name: get
@@ -16,11 +16,14 @@ SELECT collections.id, collections.name, collections.external_id, collections.me
        collections.space_id, spaces.pack, spaces.dimension,
        collections.threshold AS fixed_threshold, collections.threshold_source AS fixed_source,
        collections.alarm_budget, collections.impostors, collections.quality_gate,
-       collections.layout, collections.ef_search, collections.keeps_queries,
+       collections.layout, collections.ef_search, collections.keeps_queries, collections.keeps,
        collections.image_count, collections.face_count,
        collections.person_count, collections.created_at, collections.updated_at
   FROM collections JOIN spaces ON spaces.id = collections.space_id
  WHERE collections.id = %(id)s;
+
+-- name: keeps
+SELECT id, keeps FROM collections WHERE id = ANY(%(ids)s);
 
 -- name: id_by_name
 SELECT id FROM collections WHERE name = %(name)s;
@@ -31,7 +34,7 @@ SELECT collections.id, collections.name, collections.external_id, collections.me
        collections.space_id, spaces.pack, spaces.dimension,
        collections.threshold AS fixed_threshold, collections.threshold_source AS fixed_source,
        collections.alarm_budget, collections.impostors, collections.quality_gate,
-       collections.layout, collections.ef_search, collections.keeps_queries,
+       collections.layout, collections.ef_search, collections.keeps_queries, collections.keeps,
        collections.image_count, collections.face_count,
        collections.person_count, collections.created_at, collections.updated_at
   FROM collections JOIN spaces ON spaces.id = collections.space_id
@@ -57,6 +60,7 @@ UPDATE collections
        ef_search = CASE WHEN %(ef_search)s::smallint IS NULL THEN ef_search
                         ELSE nullif(%(ef_search)s::smallint, 0) END,
        keeps_queries = coalesce(%(keeps_queries)s, keeps_queries),
+       keeps = coalesce(%(keeps)s, keeps),
        updated_at = now()
  WHERE id = %(id)s;
 

@@ -16,7 +16,8 @@ SELECT home_of_face(%(id)s);
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
-       faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
+       faces.size, faces.yaw, faces.pitch, faces.roll,
+       (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.collection_id = %(collection_id)s AND faces.id = %(id)s;
 
@@ -24,7 +25,8 @@ SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.na
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
-       faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
+       faces.size, faces.yaw, faces.pitch, faces.roll,
+       (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.collection_id = ANY(%(collection_ids)s) AND faces.image_id = ANY(%(image_ids)s)
  ORDER BY faces.image_id, faces.position;
@@ -37,7 +39,8 @@ SELECT id FROM faces WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)
 SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.name AS person_name,
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
-       faces.size, faces.yaw, faces.pitch, faces.roll, faces.created_at
+       faces.size, faces.yaw, faces.pitch, faces.roll,
+       (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept, faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.collection_id = %(collection_id)s
    AND (%(after)s::uuid IS NULL OR faces.id < %(after)s)

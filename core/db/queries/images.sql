@@ -16,24 +16,28 @@ SELECT collection_id FROM images WHERE id = %(id)s;
 
 -- name: get
 SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
-       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
+       width, height, state, reason, detail, face_count, skipped_faces, kept,
+       created_at, finished_at
   FROM images WHERE id = %(id)s;
 
 -- name: by_bytes
 SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
-       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
+       width, height, state, reason, detail, face_count, skipped_faces, kept,
+       created_at, finished_at
   FROM images WHERE collection_id = %(collection_id)s AND sha256 = %(sha256)s;
 
 -- name: many
 SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
-       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
+       width, height, state, reason, detail, face_count, skipped_faces, kept,
+       created_at, finished_at
   FROM images WHERE id = ANY(%(ids)s);
 
 -- name: page
 -- Newest first: a photo just added is seen at once, and keys keep a page stable. That tags are not
 -- empty is said for the planner: the index of tags is of such rows only.
 SELECT id, collection_id, sha256, external_id, metadata, tags, captured_at, filename, format, bytes,
-       width, height, state, reason, detail, face_count, skipped_faces, created_at, finished_at
+       width, height, state, reason, detail, face_count, skipped_faces, kept,
+       created_at, finished_at
   FROM images
  WHERE collection_id = %(collection_id)s
    AND (%(after)s::uuid IS NULL OR id < %(after)s)
@@ -62,7 +66,7 @@ SELECT 1 FROM images WHERE id = %(id)s FOR UPDATE;
 -- name: finish
 UPDATE images
    SET state = %(state)s, reason = %(reason)s, detail = %(detail)s, face_count = %(face_count)s,
-       skipped_faces = %(skipped_faces)s,
+       skipped_faces = %(skipped_faces)s, kept = %(kept)s,
        width = coalesce(%(width)s, width), height = coalesce(%(height)s, height),
        finished_at = now()
  WHERE id = %(id)s;
@@ -80,7 +84,9 @@ UPDATE images
 RETURNING tags, captured_at;
 
 -- name: wait_again
-UPDATE images SET state = 'waiting', reason = NULL, detail = NULL, finished_at = NULL
+-- Its photo is there again.
+UPDATE images
+   SET state = 'waiting', reason = NULL, detail = NULL, kept = 'originals', finished_at = NULL
  WHERE id = %(id)s;
 
 -- name: change_face_count
@@ -90,4 +96,4 @@ UPDATE images SET face_count = face_count + %(by)s WHERE id = %(id)s;
 DELETE FROM images WHERE id = %(id)s RETURNING collection_id, sha256, face_count;
 
 -- name: bytes_in_use
-SELECT EXISTS (SELECT 1 FROM images WHERE sha256 = %(sha256)s);
+SELECT EXISTS (SELECT 1 FROM images WHERE sha256 = %(sha256)s AND kept = 'originals');

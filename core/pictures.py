@@ -1,0 +1,45 @@
+"""Storing the pictures that an analysed photo leaves: its small copies, and crops of its faces."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from core.blobs import BlobStore, Kind
+from core.db.faces import NewFace
+from core.pipeline import AnalysedPhoto, encode_crop
+
+BLOBS_AT_ONCE = 8
+
+
+def store(
+    blobs: BlobStore, faces: Sequence[NewFace], photos: Sequence[tuple[bytes, AnalysedPhoto]]
+) -> None:
+    """Store several at a time: most of it is waiting for the disk, which takes many as fast as one.
+
+    Args:
+        faces: Their crops are stored.
+        photos: Their small copies are stored; with the SHA-256 of each.
+    """
+
+    def put_crop(face: NewFace) -> None:
+        blobs.put(Kind.CROP, face.id.hex, encode_crop(face.analysed.crop))
+
+    def put_copies(photo: tuple[bytes, AnalysedPhoto]) -> None:
+        for kind, copy in _copies(photo[1]):
+            blobs.put(kind, photo[0].hex(), copy)
+
+    # Leaving the block waits for all, so that nobody writes behind the back of a clean-up.
+    with ThreadPoolExecutor(BLOBS_AT_ONCE, thread_name_prefix="blobs") as writers:
+        list(writers.map(put_crop, faces))
+        list(writers.map(put_copies, photos))
+
+
+def delete_crops(blobs: BlobStore, faces: Iterable[NewFace]) -> None:
+    """Remove the crops of faces whose rows are not there."""
+    for face in faces:
+        blobs.delete(Kind.CROP, face.id.hex)
+
+
+def _copies(photo: AnalysedPhoto) -> Iterator[tuple[Kind, bytes]]:
+    for kind, copy in ((Kind.THUMBNAIL, photo.thumbnail), (Kind.PREVIEW, photo.preview)):
+        assert copy is not None, "both were asked for"
+        yield kind, copy
