@@ -151,6 +151,19 @@ class BadEmbedding(FaceSearchError):
     code = "bad_embedding"
 
 
+class IdempotencyMismatch(FaceSearchError):
+    """An `Idempotency-Key` came with another request than before."""
+
+    code = "idempotency_mismatch"
+
+
+class IdempotencyInProgress(FaceSearchError):
+    """The first request with this `Idempotency-Key` is not answered yet."""
+
+    code = "idempotency_in_progress"
+    retryable = True
+
+
 # --- pictures ------------------------------------------------------------------------------
 
 
@@ -194,6 +207,18 @@ class ImageCorrupt(BadImage):
     """The header is fine and the pixels behind it cannot be decoded."""
 
     code = "image_corrupt"
+
+
+class PhotoDiffers(BadImage):
+    """The bytes are not those that the sender meant to send."""
+
+    code = "sha256_mismatch"
+
+
+class ProcessingFailed(BadImage):
+    """Workers tried the photo until its attempts were used up; what was in the way may pass."""
+
+    code = "processing_failed"
 
 
 class WorkerLost(BadImage):
@@ -349,6 +374,19 @@ class DatabaseBusy(FaceSearchError):
 
     code = "database_busy"
     retryable = True
+
+
+class StorageUnavailable(FaceSearchError):
+    """The object storage that holds the photos cannot be reached, or fails."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class StorageRefused(StorageUnavailable):
+    """The object storage answers and refuses us: somebody must see to its bucket, or to our key."""
+
+    code = "storage_refused"
 
 
 class SearchTimeout(FaceSearchError):

@@ -1,29 +1,23 @@
 """Taking photos in: checked, stored and written down before anybody is told that they are."""
 
-import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg.errors import ForeignKeyViolation, OperationalError, UniqueViolation
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
-from core.blobs import Kind
 from core.db import collections as collection_rows
 from core.db import images as image_rows
 from core.db import jobs as job_rows
 from core.db.images import Image
-from core.db.pool import Connection
 from core.doorbell import Doorbell
-from core.errors import BadImage, BrokerUnavailable, CollectionNotFound, NameTaken
-from core.facets import Facets
-from core.images import PhotoHeader, PhotoLimits, inspect
-from core.removal import forget_bytes
+from core.errors import BrokerUnavailable, CollectionNotFound, NameTaken
+from core.images import PhotoLimits
+from core.offers import Refusal, Upload, check
 from core.services import Services, require_disk
+from core.storing import Accepted, Place, files_go_with_rows, store
 
 logger = logging.getLogger(__name__)
 
@@ -32,59 +26,11 @@ LONGEST_PAUSE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """One photo as it came in.
-
-    Attributes:
-        key: The name the sender knows it by; echoed in every answer about it.
-        tags: As `core.facets.clean_tags` leaves them.
-        captured_at: When it was taken; None: as its EXIF says.
-    """
-
-    key: str
-    data: bytes
-    external_id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    tags: Sequence[str] = ()
-    captured_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What became of one upload.
-
-    Attributes:
-        state: ``waiting``, ``skipped`` (the collection has these bytes) or ``rejected``.
-        image_id: Of the new image, or of the first with the same bytes; None when rejected.
-    """
-
-    position: int
-    key: str
-    state: str
-    image_id: UUID | None
-    reason: str | None = None
-    detail: str | None = None
-
-    @property
-    def deduplicated(self) -> bool:
-        """Whether the bytes were there already."""
-        return self.state == "skipped"
-
-
-@dataclass(frozen=True, slots=True)
 class Receipt:
     """A job and its items, in the sender's order."""
 
     job_id: UUID
     items: tuple[Accepted, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    upload: Upload
-    sha256: bytes
-    header: PhotoHeader | None
-    refusal: BadImage | None
 
 
 def accept(
@@ -110,33 +56,24 @@ def accept(
     """
     require_disk(services.settings, sum(len(upload.data) for upload in uploads))
     limits = PhotoLimits.of(services.settings)
-    checked = [_check(upload, limits) for upload in uploads]
-    for photo in checked:
-        if strict and photo.refusal is not None:
-            raise photo.refusal
+    photos = [check(upload, limits) for upload in uploads]
+    for photo in photos:
+        if strict and isinstance(photo, Refusal):
+            raise photo.error
     try:
-        with _files_go_with_rows(services, checked), services.pool.connection() as conn:
-            receipt = _store(conn, services, collection_id, checked)
+        with files_go_with_rows(services, photos), services.pool.connection() as conn:
+            collection_rows.hold(conn, [collection_id])
+            job_id = job_rows.insert(conn, collection_id=collection_id, kind="upload")
+            job_rows.open_lane(conn, collection_id, collection_id=collection_id)
+            place = Place(collection_id, job_id, lane=collection_id)
+            items = store(conn, services, place, photos, range(len(photos)))
     except ForeignKeyViolation:
         raise CollectionNotFound(collection_id) from None
     except UniqueViolation:
         raise NameTaken("An external id is in use in this collection.") from None
-    if any(item.state == "waiting" for item in receipt.items):
+    if any(item.state == "waiting" for item in items):
         ring(doorbell)
-    return receipt
-
-
-@contextmanager
-def _files_go_with_rows(services: Services, checked: Sequence[_Checked]) -> Iterator[None]:
-    """Remove the files that were stored when their rows were not."""
-    try:
-        yield
-    except OperationalError:
-        raise  # the rows may be there, and nobody can be asked now
-    except Exception:
-        for sha256 in {photo.sha256 for photo in checked if photo.header is not None}:
-            forget_bytes(services.pool, services.blobs, sha256)
-        raise
+    return Receipt(job_id, tuple(items))
 
 
 def ring(doorbell: Doorbell) -> None:
@@ -161,79 +98,3 @@ def wait_for_images(
             return images
         time.sleep(pause)
         pause = min(LONGEST_PAUSE_S, pause * 1.5)
-
-
-def _check(upload: Upload, limits: PhotoLimits) -> _Checked:
-    sha256 = hashlib.sha256(upload.data).digest()
-    try:
-        return _Checked(upload, sha256, inspect(upload.data, limits), None)
-    except BadImage as refusal:
-        return _Checked(upload, sha256, None, refusal)
-
-
-def _store(
-    conn: Connection, services: Services, collection_id: UUID, checked: Sequence[_Checked]
-) -> Receipt:
-    collection_rows.hold(conn, [collection_id])
-    # Locked in one order by everybody, so that two uploads of the same photos never deadlock.
-    digests = sorted({photo.sha256 for photo in checked if photo.header is not None})
-    for sha256 in digests:
-        image_rows.lock_bytes(conn, sha256)
-    job_id = job_rows.insert(conn, collection_id=collection_id, kind="upload")
-    image_rows.hold_known(conn, collection_id, digests)
-    items = []
-    new_images = 0
-    for position, photo in enumerate(checked):
-        item, is_new = _store_one(conn, services, collection_id, position, photo)
-        new_images += is_new
-        job_rows.insert_item(
-            conn,
-            job_id=job_id,
-            collection_id=collection_id,
-            image_id=item.image_id,
-            position=position,
-            key=item.key,
-            state=item.state,
-            reason=item.reason,
-            detail=item.detail,
-        )
-        items.append(item)
-    if new_images:
-        collection_rows.count(conn, collection_id, images=new_images)
-    return Receipt(job_id, tuple(items))
-
-
-def _store_one(
-    conn: Connection, services: Services, collection_id: UUID, position: int, photo: _Checked
-) -> tuple[Accepted, bool]:
-    """Return what became of the photo, and whether it made a new image."""
-    key = photo.upload.key
-    if photo.header is None:
-        assert photo.refusal is not None, "a photo without header was refused"
-        reason, detail = photo.refusal.code, str(photo.refusal)
-        return Accepted(position, key, "rejected", None, reason, detail), False
-    known = image_rows.by_bytes(conn, collection_id, photo.sha256)
-    lost = known is not None and (known.state == "dead" or known.reason == "blob_missing")
-    if known is not None and not lost:
-        return Accepted(position, key, "skipped", known.id, "duplicate_image"), False
-    services.blobs.put(Kind.PHOTO, photo.sha256.hex(), photo.upload.data)
-    if known is not None:
-        # Its workers died or its file was lost; sending it again asks for another try.
-        image_rows.wait_again(conn, known.id)
-        return Accepted(position, key, "waiting", known.id), False
-    image_id = image_rows.insert(
-        conn,
-        collection_id=collection_id,
-        sha256=photo.sha256,
-        external_id=photo.upload.external_id,
-        metadata=photo.upload.metadata,
-        filename=key,
-        format=photo.header.format,
-        bytes=len(photo.upload.data),
-        width=photo.header.width,
-        height=photo.header.height,
-        # Of the header, not of the worker that decodes: so it is there before anybody can change it.
-        facets=Facets(photo.upload.tags, photo.upload.captured_at or photo.header.captured_at),
-    )
-    assert image_id is not None, "the lock on the bytes keeps others from inserting them"
-    return Accepted(position, key, "waiting", image_id), True

@@ -26,8 +26,8 @@ from core.db.migrate import upgrade
 from core.images import Copies, PhotoLimits, decode
 from core.inference.packs import Pack
 from core.inference.runner import Runner
-from core.intake import Upload
 from core.local import temporary
+from core.offers import Upload
 from core.pipeline import AnalysedPhoto, Pipeline
 from core.services import Services, services_for
 from core.settings import Settings
@@ -191,7 +191,12 @@ def _system(settings: Settings) -> Iterator[Services]:
         with temporary.postgres(durable=True, inside=home) as server:
             server.create_database()
             upgrade(server.url)
-            own = {"data_dir": home, "database_url": server.url, "broker_url": NOWHERE}
+            own = {
+                "data_dir": home,
+                "blobs_url": None,
+                "database_url": server.url,
+                "broker_url": NOWHERE,
+            }
             connections = 2 * settings.worker_threads + 1
             with services_for(settings.model_copy(update=own), connections=connections) as services:
                 yield services

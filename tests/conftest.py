@@ -29,10 +29,11 @@ from core.inference.contracts import FaceModels
 from core.inference.install import install, show
 from core.inference.loading import load_models
 from core.inference.packs import load_manifest, read_manifest
-from core.intake import Upload, accept
+from core.intake import accept
 from core.local import temporary
 from core.local.broker import Broker
 from core.local.postgres import Postgres
+from core.offers import Upload
 from core.pipeline import AnalysedPhoto, SkippedFace
 from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services

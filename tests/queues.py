@@ -10,7 +10,7 @@ from core import gallery, indexing, intake
 from core.blobs import Kind
 from core.db.collections import Collection
 from core.db.images import Image
-from core.intake import Upload
+from core.offers import Upload
 from core.services import Services
 
 Photo = Callable[[int], bytes]

@@ -18,7 +18,7 @@ from core.blobs import Kind, Stored, Tally, place
 from core.db import images as image_rows
 from core.db.collections import Collection
 from core.db.pool import Connection
-from core.intake import Upload
+from core.offers import Upload
 from core.services import Services
 
 Photo = Callable[[int], bytes]

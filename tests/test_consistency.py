@@ -12,7 +12,8 @@ from core import collections, gallery, indexing, people
 from core.blobs import Kind
 from core.db.collections import Collection
 from core.errors import CollectionNotFound, FaceNotFound, PersonNotFound
-from core.intake import Upload, accept
+from core.intake import accept
+from core.offers import Upload
 from core.services import Services
 
 Photo = Callable[[int], bytes]

@@ -18,7 +18,8 @@ from core.errors import (
     NameTaken,
     NotReady,
 )
-from core.intake import Upload, accept
+from core.intake import accept
+from core.offers import Upload
 from core.pipeline import decode_crop
 from core.services import Services
 

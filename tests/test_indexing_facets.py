@@ -12,7 +12,7 @@ import pytest
 
 from core import gallery, intake
 from core.db import faces as face_rows
-from core.intake import Upload
+from core.offers import Upload
 from core.services import Services
 from tests.queues import Queue
 

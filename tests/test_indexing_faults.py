@@ -33,7 +33,7 @@ def test_a_broken_batch_is_released_and_its_photos_come_back_alone(
     assert queue.states() == [("indexed", 2), ("waiting", 1), ("waiting", 1)]
 
 
-def test_poison_ends_dead_while_its_neighbours_are_indexed(
+def test_a_photo_that_breaks_each_batch_fails_while_its_neighbours_are_indexed(
     queue: Queue, fake_pipeline: Any, photo: Photo
 ) -> None:
     fake_pipeline.poison = {photo(1)}
@@ -47,10 +47,10 @@ def test_poison_ends_dead_while_its_neighbours_are_indexed(
 
     assert queue.sweep() == 1
     image = queue.image(poison)
-    assert (image.state, image.reason) == ("dead", "worker_lost")
+    assert (image.state, image.reason) == ("dead", "processing_failed")
     assert image.detail == "The last try failed: RuntimeError."
     assert queue.image(first).state == queue.image(last).state == "indexed"
-    assert queue.states() == [("indexed", 2), ("dead", 3), ("indexed", 2)]
+    assert queue.states() == [("indexed", 2), ("failed", 3), ("indexed", 2)]
     assert queue.sweep() == 0
     assert_counters_are_true(queue)
 
@@ -59,7 +59,7 @@ def test_a_dead_photo_that_is_sent_again_gets_another_try(
     queue: Queue, fake_pipeline: Any, photo: Photo
 ) -> None:
     (image_id,) = queue.put(photo(1))
-    queue.sql("UPDATE items SET attempts = 3")
+    queue.sql("UPDATE items SET attempts = 3, state = 'running', lease_until = now()")
     queue.sweep()
 
     again = queue.put(photo(1))

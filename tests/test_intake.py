@@ -24,7 +24,8 @@ from core.errors import (
     NameTaken,
     UnsupportedFormat,
 )
-from core.intake import Receipt, Upload
+from core.intake import Receipt
+from core.offers import Upload
 from core.services import Services
 
 Photo = Callable[[int], bytes]

@@ -21,7 +21,7 @@ SQL = queries.load("faces")
 _COPY_TYPES = [
     *("uuid", "uuid", "uuid", "int2", "float4[]", "float4[]"),
     *["float4"] * 9,
-    *("halfvec", "text[]", "timestamptz"),
+    *("halfvec", "text[]", "timestamptz", "uuid"),
 ]
 
 
@@ -66,7 +66,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewFace:
-    """A face about to be stored."""
+    """A face about to be stored; *person_id*: whose it is, as whoever sent the photo says."""
 
     id: UUID
     collection_id: UUID
@@ -74,6 +74,7 @@ class NewFace:
     position: int
     analysed: AnalysedFace
     facets: Facets = NO_FACETS
+    person_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def _row(new: NewFace) -> tuple[Any, ...]:
         HalfVector(new.analysed.embedding),
         list(new.facets.tags),
         new.facets.captured_at,
+        new.person_id,
     )
 
 

@@ -70,6 +70,16 @@ def lock_bytes(conn: Connection, sha256: bytes) -> None:
     execute(conn, SQL["lock_bytes"], {"sha256": sha256})
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An image, as far as it matters to whoever sends the same bytes."""
+
+    id: UUID
+    sha256: bytes
+    state: str
+    reason: str | None
+
+
 def insert(
     conn: Connection,
     *,
@@ -168,6 +178,18 @@ def lock_waiting(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Facets]:
 def hold_known(conn: Connection, collection_id: UUID, digests: Sequence[bytes]) -> None:
     """Hold, as `hold` does, every image of a collection that has some of these bytes."""
     execute(conn, SQL["hold_known"], {"collection_id": collection_id, "digests": list(digests)})
+
+
+def known(conn: Connection, collection_id: UUID, digests: Sequence[bytes]) -> dict[bytes, Known]:
+    """Return the images of a collection that have some of these bytes, by their SHA-256."""
+    params = {"collection_id": collection_id, "digests": list(digests)}
+    return {each.sha256: each for each in fetch_all(conn, Known, SQL["known"], params)}
+
+
+def external_ids(conn: Connection, collection_id: UUID, wanted: Sequence[str]) -> dict[str, bytes]:
+    """Return which of these external ids are in use, and the SHA-256 of the photos that have them."""
+    params = {"collection_id": collection_id, "external_ids": list(wanted)}
+    return dict(conn.execute(SQL["external_ids"], params).fetchall())
 
 
 def hold(conn: Connection, image_id: UUID) -> None:

@@ -38,6 +38,7 @@ class Job:
     indexed: int
     skipped: int
     rejected: int
+    failed: int
     dead: int
     reasons: dict[str, int]
     last_finished_at: datetime | None
@@ -61,7 +62,8 @@ class Item:
 
     Attributes:
         key: The name the sender knows it by.
-        state: ``waiting``, ``running``, ``indexed``, ``skipped``, ``rejected`` or ``dead``.
+        state: ``waiting``, ``running``, ``indexed``, ``skipped``, ``rejected``, ``failed`` (what
+            was wrong may pass) or ``dead`` (its workers died).
     """
 
     id: UUID
@@ -81,6 +83,7 @@ class Claimed:
     """A photo that a worker took; *sha256* is None when the image was deleted meanwhile.
 
     Attributes:
+        person_id: Who gets its most prominent face.
         quality_gate: Of its collection, at this moment.
     """
 
@@ -88,6 +91,7 @@ class Claimed:
     job_id: UUID
     collection_id: UUID
     image_id: UUID | None
+    person_id: UUID | None
     attempts: int
     space_id: str
     quality_gate: str
@@ -96,9 +100,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """An item without attempts left, and the sentence that says why."""
+    """An item without attempts left, what became of it, and the sentence that says why."""
 
     image_id: UUID | None
+    state: str
+    reason: str
     detail: str
 
 
@@ -116,31 +122,54 @@ def insert(conn: Connection, *, collection_id: UUID, kind: str) -> UUID:
     return made
 
 
-def insert_item(
+def open_lane(conn: Connection, lane: UUID, *, collection_id: UUID) -> None:
+    """Make a lane, unless it is there: what waits in it gets its turn."""
+    execute(conn, SQL["open_lane"], {"id": lane, "collection_id": collection_id})
+
+
+def pause_lane(conn: Connection, lane: UUID, *, paused: bool) -> None:
+    """Let a lane have no turn, or let it have turns again."""
+    execute(conn, SQL["pause_lane"], {"id": lane, "paused": paused})
+
+
+def put_item(
     conn: Connection,
     *,
     job_id: UUID,
     collection_id: UUID,
     image_id: UUID | None,
+    lane: UUID | None,
     position: int,
     key: str,
     state: str,
+    person_id: UUID | None = None,
     reason: str | None = None,
     detail: str | None = None,
 ) -> UUID:
-    """Store an item; return its id."""
+    """Store an item, or fill in one that waits for its photo; return its id.
+
+    Args:
+        lane: See `open_lane`; None: there is no photo to work on, or not yet.
+    """
     params = {
         "job_id": job_id,
         "collection_id": collection_id,
         "image_id": image_id,
+        "lane": lane,
+        "person_id": person_id,
         "position": position,
         "key": key,
         "state": state,
         "reason": reason,
         "detail": detail,
     }
-    made: UUID = fetch_value(conn, SQL["insert_item"], params)
+    made: UUID = fetch_value(conn, SQL["put_item"], params)
     return made
+
+
+def name_items(conn: Connection, image_id: UUID, person_id: UUID) -> None:
+    """Say whose face an image shows that workers have still to index."""
+    execute(conn, SQL["name_items"], {"image_id": image_id, "person_id": person_id})
 
 
 def get(conn: Connection, job_id: UUID) -> Job | None:
@@ -165,7 +194,7 @@ def claim(
     limit: int,
     max_attempts: int,
 ) -> list[Claimed]:
-    """Take up to *limit* photos of one of these spaces; each counts an attempt."""
+    """Take up to *limit* photos of one of these spaces, in turns; each counts an attempt."""
     params = {
         "space_ids": list(space_ids),
         "lease": lease,
@@ -227,7 +256,7 @@ def release(conn: Connection, lease: UUID, *, detail: str, forgiven: bool = Fals
 
 
 def give_up(conn: Connection, *, max_attempts: int, detail: str) -> list[GivenUp]:
-    """Mark items without attempts left as ``dead``, and their waiting images too."""
+    """Mark items without attempts left as ``failed`` or ``dead``, and their waiting images as dead."""
     locked = conn.execute(SQL["lock_hopeless"], {"max_attempts": max_attempts}).fetchall()
     params = {
         "max_attempts": max_attempts,
@@ -236,7 +265,11 @@ def give_up(conn: Connection, *, max_attempts: int, detail: str) -> list[GivenUp
     }
     lost = fetch_all(conn, GivenUp, SQL["give_up"], params)
     for item in lost:
-        execute(conn, SQL["kill_images"], {"id": item.image_id, "detail": item.detail})
+        execute(
+            conn,
+            SQL["kill_images"],
+            {"id": item.image_id, "reason": item.reason, "detail": item.detail},
+        )
     return lost
 
 

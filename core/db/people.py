@@ -122,6 +122,33 @@ def hold(conn: Connection, person_id: UUID) -> bool:
     return fetch_value(conn, SQL["hold"], {"id": person_id}) is not None
 
 
+def hold_many(conn: Connection, person_ids: Sequence[UUID]) -> set[UUID]:
+    """Keep people from being deleted until the transaction ends; return those who are there."""
+    return {row[0] for row in conn.execute(SQL["hold_many"], {"ids": list(person_ids)})}
+
+
+def lock_name(conn: Connection, collection_id: UUID, *, external_id: str | None, name: str) -> None:
+    """Wait until nobody else makes a person of this external id or, without one, of this name."""
+    params = {
+        "collection_id": collection_id,
+        "external_id": external_id,
+        "name": None if external_id is not None else name,
+    }
+    execute(conn, SQL["lock_name"], params)
+
+
+def called(
+    conn: Connection, collection_id: UUID, *, external_id: str | None, name: str
+) -> UUID | None:
+    """Return the person of this external id or, without one, the oldest of exactly this name.
+
+    They are held, as by `hold`.
+    """
+    params = {"collection_id": collection_id, "external_id": external_id, "name": name}
+    found: UUID | None = fetch_value(conn, SQL["called"], params)
+    return found
+
+
 def lock(conn: Connection, person_id: UUID) -> bool:
     """Wait for everybody who holds a person, and keep others out; False when there is none."""
     return fetch_value(conn, SQL["lock"], {"id": person_id}) is not None

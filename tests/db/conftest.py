@@ -114,12 +114,14 @@ class Make:
     def items(self, collection_id: UUID, number: int = 1) -> list[UUID]:
         """Waiting items of one job, each with an image of its own, oldest first."""
         job_id = jobs.insert(self.conn, collection_id=collection_id, kind="upload")
+        jobs.open_lane(self.conn, collection_id, collection_id=collection_id)
         return [
-            jobs.insert_item(
+            jobs.put_item(
                 self.conn,
                 job_id=job_id,
                 collection_id=collection_id,
                 image_id=self.image(collection_id),
+                lane=collection_id,
                 position=position,
                 key=f"{position}.jpg",
                 state="waiting",

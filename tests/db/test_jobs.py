@@ -1,5 +1,6 @@
 """Every query of jobs.sql: the rules of claims, leases and attempts."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -118,8 +119,89 @@ def test_a_claim_holds_what_a_worker_needs(conn: Connection, make: Any) -> None:
     (image,) = images.page(conn, collection_id, limit=9)
     (job_id,) = conn.execute("SELECT job_id FROM items WHERE id = %s", [item_id]).fetchone()
     assert claimed == Claimed(
-        item_id, job_id, collection_id, image.id, 1, make.space().id, "off", image.sha256
+        item_id, job_id, collection_id, image.id, None, 1, make.space().id, "off", image.sha256
     )
+
+
+def lane_of(conn: Connection, items: Sequence[UUID], collection_id: UUID) -> UUID:
+    """Give items a lane of their own, as those of an import have."""
+    lane = uuid4()
+    jobs.open_lane(conn, lane, collection_id=collection_id)
+    conn.execute("UPDATE items SET lane = %s WHERE id = ANY(%s)", [lane, items])
+    return lane
+
+
+def test_collections_take_turns_however_much_one_of_them_has(conn: Connection, make: Any) -> None:
+    many = make.items(make.collection(), 9)
+    few = make.items(make.collection(), 2)
+
+    taken = [ids(claim(conn, make, limit=2)) for _ in range(4)]
+
+    assert sorted(taken[:2]) == [many[:2], few]
+    assert taken[2:] == [many[2:4], many[4:6]]
+
+
+def test_imports_of_one_collection_share_its_turns_with_its_uploads(
+    conn: Connection, make: Any
+) -> None:
+    home = make.collection()
+    first, second = make.items(home, 4), make.items(home, 4)
+    uploads, others = make.items(home, 2), make.items(make.collection(), 6)
+    for each in (first, second):
+        lane_of(conn, each, home)
+
+    taken = [ids(claim(conn, make, limit=1))[0] for _ in range(12)]
+
+    assert [each in others for each in taken] in ([True, False] * 6, [False, True] * 6)
+    mine = [each for each in taken if each not in others]
+    of = [next(n for n, each in enumerate((first, second, uploads)) if i in each) for i in mine]
+    assert sorted(of[:3]) == sorted(of[3:]) == [0, 1, 2]
+
+
+def test_a_batch_is_filled_from_other_lanes(conn: Connection, make: Any) -> None:
+    one, three = make.items(make.collection(), 1), make.items(make.collection(), 3)
+    conn.execute("UPDATE lanes SET served_at = now() WHERE id <> "
+                 "(SELECT lane FROM items WHERE id = %s)", one)  # fmt: skip
+
+    assert sorted(ids(claim(conn, make, limit=3))) == sorted([*one, *three[:2]])
+
+
+def test_a_lane_that_pauses_has_no_turn(conn: Connection, make: Any) -> None:
+    home = make.collection()
+    paused, other = make.items(home, 2), make.items(home, 1)
+    lane = lane_of(conn, paused, home)
+    jobs.pause_lane(conn, lane, paused=True)
+    space = [make.space().id]
+
+    assert ids(claim(conn, make, limit=5)) == other
+    assert not jobs.work_waits(conn, space_ids=space, max_attempts=3)
+
+    jobs.pause_lane(conn, lane, paused=False)
+    assert jobs.work_waits(conn, space_ids=space, max_attempts=3)
+    assert ids(claim(conn, make, limit=5)) == paused
+
+
+def test_an_item_whose_photo_is_still_to_come_is_not_claimed(conn: Connection, make: Any) -> None:
+    made = make.items(make.collection(), 2)
+    conn.execute("UPDATE items SET lane = NULL, image_id = NULL WHERE id = %s", [made[0]])
+
+    assert ids(claim(conn, make, limit=5)) == made[1:]
+
+
+def test_what_was_given_back_fails_and_what_was_not_is_dead(conn: Connection, make: Any) -> None:
+    returned, lost = make.items(make.collection(), 2)
+    conn.execute(
+        "UPDATE items SET attempts = 3, detail = 'Out of paper.' WHERE id = %s", [returned]
+    )
+    conn.execute("UPDATE items SET attempts = 3, state = 'running', lease_until = now() - "
+                 "interval '1 s', detail = 'Out of ink.' WHERE id = %s", [lost])  # fmt: skip
+
+    given_up = jobs.give_up(conn, max_attempts=3, detail="Its worker died.")
+
+    assert {(each.state, each.reason, each.detail) for each in given_up} == {
+        ("failed", "processing_failed", "Out of paper."),
+        ("dead", "worker_lost", "Its worker died."),
+    }
 
 
 def test_a_batch_is_of_one_space(conn: Connection, make: Any) -> None:
@@ -343,9 +425,13 @@ def test_an_item_has_one_of_the_known_states(conn: Connection, make: Any, state:
 
 def test_what_a_sweep_and_a_claim_ask_never_reads_all_items(conn: Connection, make: Any) -> None:
     collection_id = make.collection()
-    make.items(collection_id, 400)
-    conn.execute("UPDATE items SET state = 'indexed' WHERE position < 390")
-    conn.execute("UPDATE items SET attempts = 1 WHERE position = 395")
+    make.items(collection_id, 20)
+    conn.execute("UPDATE items SET attempts = 1 WHERE position = 5")
+    conn.execute(
+        "INSERT INTO items (job_id, collection_id, position, key, state) "
+        "SELECT job_id, collection_id, more, key, 'indexed' FROM items, generate_series(100, 10000) more "
+        "WHERE position = 0"
+    )
     conn.execute("ANALYZE items")
     asked = {
         "space_ids": [make.space().id],
@@ -358,7 +444,7 @@ def test_what_a_sweep_and_a_claim_ask_never_reads_all_items(conn: Connection, ma
     }
 
     for name, index in {
-        "claim": "items_to_do",
+        "claim": "items_by_lane",
         "work_waits": "items_to_do",
         "lock_hopeless": "items_tried",
     }.items():

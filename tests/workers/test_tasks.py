@@ -27,10 +27,10 @@ from core.doorbell import (
     SWEEP_TASK,
 )
 from core.errors import BlobMissing, ImageTruncated, PackNotInstalled
-from core.intake import Upload
 from core.local import temporary
 from core.local.broker import Broker
 from core.local.process import Child, wait_ready
+from core.offers import Upload
 from core.services import Services
 from core.settings import Settings
 from core.workers_seen import workers

@@ -61,6 +61,7 @@ UPLOAD_HEADERS = {
         errors.CollectionNotFound,
         errors.NameTaken,
         errors.DiskFull,
+        errors.ProcessingFailed,
         errors.WorkerLost,
         *IMAGE_PROBLEMS,
     ],

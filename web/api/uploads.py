@@ -9,7 +9,9 @@ from flask import request
 
 from core import gallery, intake
 from core.db.images import Image
-from core.intake import Accepted, Receipt
+from core.intake import Receipt
+from core.offers import Upload
+from core.storing import Accepted
 from web import problems
 from web.api import reading
 from web.api.models.images import ImageWithFaces, RawUploadQuery, UploadForm, UploadItem
@@ -19,7 +21,7 @@ LONGEST_WAIT_S = 60
 WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?=$|[,;\s])", re.IGNORECASE)
 
 
-def read_uploads() -> list[intake.Upload]:
+def read_uploads() -> list[Upload]:
     """Return the photos of this request, in their order.
 
     Raises:
@@ -30,7 +32,7 @@ def read_uploads() -> list[intake.Upload]:
         photo = reading.raw_photo()
         key = reading.clean_key(query.filename or photo.key)
         return [
-            intake.Upload(
+            Upload(
                 key,
                 photo.data,
                 query.external_id,
@@ -45,7 +47,7 @@ def read_uploads() -> list[intake.Upload]:
         message = f"{len(photos)} came; at most {most} are taken in one request."
         raise reading.invalid("photos", message)
     return [
-        intake.Upload(
+        Upload(
             photo.key,
             photo.data,
             form.external_id,

@@ -15,7 +15,7 @@ from core.errors import CollectionNotFound, SetupError, WorkerUnavailable
 from core.finding import Decision, Options
 from core.inference.install import install, install_samples
 from core.inference.packs import load_manifest
-from core.intake import Upload
+from core.offers import Upload
 from core.search import FoundPhoto
 from core.services import Services, services_for
 from core.settings import Settings

@@ -19,7 +19,7 @@ from core.doorbell import Doorbell
 from core.errors import BadArchive, CollectionNotFound, SetupError, WorkerUnavailable
 from core.facets import NO_FACETS, SEPARATOR, Facets, read_captured, split_tags
 from core.formats import JUNK
-from core.intake import Upload
+from core.offers import Upload
 from core.services import Services
 from core.settings import MIB, Settings
 from web.cli.common import console, json_option, print_json

@@ -12,8 +12,8 @@ from core.budget import LEAST_STRANGERS, MOST_STRANGERS
 from core.errors import InvalidRequest
 from core.facets import clean_tag, read_captured, split_tags
 from core.gates import Gate
-from core.intake import Upload
-from web.api.models.common import LONGEST_NAME
+from core.offers import Upload
+from core.texts import LONGEST_NAME
 from web.api.reading import clean_key
 
 FRAGMENT_HEADER = "X-Fragment"

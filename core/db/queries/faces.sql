@@ -5,7 +5,7 @@ SELECT uuidv7() FROM generate_series(1, %(count)s);
 
 -- name: copy
 COPY faces (id, collection_id, image_id, position, box, landmarks, score, norm, quality, sharpness,
-            brightness, size, yaw, pitch, roll, embedding, tags, captured_at)
+            brightness, size, yaw, pitch, roll, embedding, tags, captured_at, person_id)
 FROM STDIN (FORMAT BINARY);
 
 -- name: home

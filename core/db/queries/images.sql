@@ -60,6 +60,14 @@ SELECT id, tags, captured_at FROM images
 SELECT id FROM images WHERE collection_id = %(collection_id)s AND sha256 = ANY(%(digests)s)
  ORDER BY id FOR UPDATE;
 
+-- name: known
+SELECT id, sha256, state, reason FROM images
+ WHERE collection_id = %(collection_id)s AND sha256 = ANY(%(digests)s);
+
+-- name: external_ids
+SELECT external_id, sha256 FROM images
+ WHERE collection_id = %(collection_id)s AND external_id = ANY(%(external_ids)s);
+
 -- name: hold
 SELECT 1 FROM images WHERE id = %(id)s FOR UPDATE;
 

@@ -1,11 +1,29 @@
 -- name: insert
 INSERT INTO jobs (collection_id, kind) VALUES (%(collection_id)s, %(kind)s) RETURNING id;
 
--- name: insert_item
-INSERT INTO items (job_id, collection_id, image_id, position, key, state, reason, detail, finished_at)
-VALUES (%(job_id)s, %(collection_id)s, %(image_id)s, %(position)s, %(key)s, %(state)s, %(reason)s,
-        %(detail)s, CASE WHEN %(state)s = 'waiting' THEN NULL ELSE now() END)
+-- name: open_lane
+-- Photos whose lane has no row here would never get their turn.
+INSERT INTO lanes (id, collection_id) VALUES (%(id)s, %(collection_id)s) ON CONFLICT DO NOTHING;
+
+-- name: pause_lane
+UPDATE lanes SET paused = %(paused)s WHERE id = %(id)s;
+
+-- name: put_item
+-- An item that had no photo yet is filled in; nothing else is ever written over.
+INSERT INTO items (job_id, collection_id, image_id, lane, person_id, position, key, state, reason,
+                   detail, finished_at)
+VALUES (%(job_id)s, %(collection_id)s, %(image_id)s, %(lane)s, %(person_id)s, %(position)s, %(key)s,
+        %(state)s, %(reason)s, %(detail)s, CASE WHEN %(state)s = 'waiting' THEN NULL ELSE now() END)
+ON CONFLICT (job_id, position) DO UPDATE
+   SET image_id = excluded.image_id, lane = excluded.lane, person_id = excluded.person_id,
+       state = excluded.state, reason = excluded.reason, detail = excluded.detail,
+       finished_at = excluded.finished_at, attempts = 0
+ WHERE items.state = 'waiting' AND items.lane IS NULL
 RETURNING id;
+
+-- name: name_items
+UPDATE items SET person_id = %(person_id)s
+ WHERE image_id = %(image_id)s AND state IN ('waiting', 'running');
 
 -- name: get
 SELECT jobs.id, jobs.collection_id, jobs.kind, jobs.created_at, jobs.started_at, jobs.work,
@@ -15,6 +33,7 @@ SELECT jobs.id, jobs.collection_id, jobs.kind, jobs.created_at, jobs.started_at,
        count(*) FILTER (WHERE items.state = 'indexed') AS indexed,
        count(*) FILTER (WHERE items.state = 'skipped') AS skipped,
        count(*) FILTER (WHERE items.state = 'rejected') AS rejected,
+       count(*) FILTER (WHERE items.state = 'failed') AS failed,
        count(*) FILTER (WHERE items.state = 'dead') AS dead,
        coalesce((SELECT jsonb_object_agg(reason, n)
                    FROM (SELECT reason, count(*) AS n FROM items
@@ -35,37 +54,77 @@ SELECT id, job_id, collection_id, image_id, position, key, state, reason, detail
  LIMIT %(limit)s;
 
 -- name: claim
--- Take the oldest photo that waits (or whose worker went silent) and, if it is a first try, more
--- first tries of the same space beside it. A photo that was tried before is taken alone: if it is
--- the one that killed its worker, it takes no neighbours along.
-WITH head AS (
-    SELECT items.id, items.attempts, collections.space_id
-      FROM items JOIN collections ON collections.id = items.collection_id
-     WHERE (items.state = 'waiting' OR (items.state = 'running' AND items.lease_until < now()))
-       AND items.attempts < %(max_attempts)s
-       AND collections.space_id = ANY(%(space_ids)s)
-     ORDER BY items.id
+-- Those who wait take turns: the collection that was served longest ago, of it the lane that was, of
+-- that the oldest photo that waits (or whose worker went silent). If this is its first try, more first
+-- tries come along, of the same lane, then of others of the same space. A photo that was tried before is
+-- taken alone: if it is the one that killed its worker, it takes no neighbours along.
+WITH RECURSIVE open_lanes AS (
+    -- One look into the index for each, however many items they have.
+    (SELECT lane FROM items WHERE state IN ('waiting', 'running') AND lane IS NOT NULL
+      ORDER BY lane LIMIT 1)
+     UNION ALL
+    SELECT (SELECT items.lane FROM items
+             WHERE state IN ('waiting', 'running') AND items.lane > open_lanes.lane
+             ORDER BY items.lane LIMIT 1)
+      FROM open_lanes WHERE open_lanes.lane IS NOT NULL
+), turns AS MATERIALIZED (
+    SELECT lanes.id, collections.space_id,
+           row_number() OVER (ORDER BY home.served_at NULLS FIRST, lanes.served_at NULLS FIRST,
+                                       lanes.id) AS turn
+      FROM open_lanes
+      JOIN lanes ON lanes.id = open_lanes.lane AND NOT lanes.paused
+      JOIN collections ON collections.id = lanes.collection_id
+           AND collections.space_id = ANY(%(space_ids)s)
+      CROSS JOIN LATERAL (SELECT max(served_at) AS served_at FROM lanes AS each
+                           WHERE each.collection_id = lanes.collection_id) AS home
+), head AS MATERIALIZED (
+    SELECT first.id, first.attempts, turns.id AS lane, turns.space_id
+      FROM (SELECT * FROM turns ORDER BY turn) AS turns
+      CROSS JOIN LATERAL (
+           SELECT items.id, items.attempts FROM items
+            WHERE items.lane = turns.id AND items.attempts < %(max_attempts)s
+              AND (items.state = 'waiting'
+                   OR (items.state = 'running' AND items.lease_until < now()))
+            ORDER BY items.id
+            LIMIT 1
+              FOR UPDATE SKIP LOCKED) AS first
      LIMIT 1
-       FOR UPDATE OF items SKIP LOCKED
-), others AS (
-    SELECT items.id
-      FROM items
-      JOIN collections ON collections.id = items.collection_id
-      JOIN head ON head.space_id = collections.space_id
+), beside AS MATERIALIZED (
+    SELECT items.id, items.lane
+      FROM items JOIN head ON head.lane = items.lane
      WHERE items.state = 'waiting' AND items.attempts = 0 AND head.attempts = 0
        AND items.id <> head.id
      ORDER BY items.id
      LIMIT %(others)s
        FOR UPDATE OF items SKIP LOCKED
+), filling AS MATERIALIZED (
+    SELECT more.id, turns.id AS lane
+      FROM (SELECT turns.* FROM turns JOIN head ON head.space_id = turns.space_id
+             WHERE turns.id <> head.lane AND head.attempts = 0 ORDER BY turn) AS turns
+      CROSS JOIN LATERAL (
+           SELECT items.id FROM items
+            WHERE items.lane = turns.id AND items.state = 'waiting' AND items.attempts = 0
+            ORDER BY items.id
+            LIMIT %(others)s
+              FOR UPDATE SKIP LOCKED) AS more
+     LIMIT (SELECT %(others)s - count(*) FROM beside)
+), chosen AS (
+    SELECT id, lane FROM head UNION ALL SELECT id, lane FROM beside
+     UNION ALL SELECT id, lane FROM filling
+), served AS (
+    -- One that somebody else has locked is being served: what is written there is as good.
+    UPDATE lanes SET served_at = clock_timestamp()
+     WHERE id IN (SELECT id FROM lanes WHERE id IN (SELECT lane FROM chosen)
+                     FOR NO KEY UPDATE SKIP LOCKED)
 ), taken AS (
     UPDATE items
        SET state = 'running', attempts = items.attempts + 1, lease = %(lease)s,
            lease_until = now() + make_interval(secs => %(lease_s)s)
-     WHERE id IN (SELECT id FROM head UNION ALL SELECT id FROM others)
- RETURNING id, job_id, collection_id, image_id, attempts
+     WHERE id IN (SELECT id FROM chosen)
+ RETURNING id, job_id, collection_id, image_id, person_id, attempts
 )
-SELECT taken.id AS item_id, taken.job_id, taken.collection_id, taken.image_id, taken.attempts,
-       collections.space_id, collections.quality_gate, images.sha256
+SELECT taken.id AS item_id, taken.job_id, taken.collection_id, taken.image_id, taken.person_id,
+       taken.attempts, collections.space_id, collections.quality_gate, images.sha256
   FROM taken
   JOIN collections ON collections.id = taken.collection_id
   LEFT JOIN images ON images.id = taken.image_id
@@ -114,26 +173,32 @@ SELECT id FROM images
  ORDER BY id FOR UPDATE;
 
 -- name: give_up
--- Photos that used up their attempts without ever finishing; only those whose images are locked.
+-- Photos that used up their attempts without ever finishing; only those whose images are locked. One that
+-- was given back said what was wrong (`failed`); of one that was not the worker died, or hung (`dead`).
 UPDATE items
-   SET state = 'dead', reason = 'worker_lost', lease = NULL, lease_until = NULL,
-       finished_at = now(), detail = coalesce(detail, %(detail)s)
+   SET state = CASE state WHEN 'waiting' THEN 'failed' ELSE 'dead' END,
+       reason = CASE state WHEN 'waiting' THEN 'processing_failed' ELSE 'worker_lost' END,
+       detail = CASE state WHEN 'waiting' THEN coalesce(detail, %(detail)s) ELSE %(detail)s END,
+       lease = NULL, lease_until = NULL, finished_at = now()
  WHERE id IN (SELECT id FROM items
                WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
                  AND attempts >= %(max_attempts)s
                  AND (image_id IS NULL OR image_id = ANY(%(image_ids)s))
                  FOR UPDATE SKIP LOCKED)
-RETURNING image_id, detail;
+RETURNING image_id, state, reason, detail;
 
 -- name: kill_images
-UPDATE images SET state = 'dead', reason = 'worker_lost', detail = %(detail)s, finished_at = now()
+UPDATE images SET state = 'dead', reason = %(reason)s, detail = %(detail)s, finished_at = now()
  WHERE id = %(id)s AND state = 'waiting';
 
 -- name: work_waits
 -- In the order of a claim, for its plan: where much was waiting a moment ago, the planner would
 -- rather read the whole table until it meets something.
 SELECT count(*) > 0
-  FROM (SELECT 1 FROM items JOIN collections ON collections.id = items.collection_id
+  FROM (SELECT 1
+          FROM items
+          JOIN lanes ON lanes.id = items.lane AND NOT lanes.paused
+          JOIN collections ON collections.id = items.collection_id
          WHERE (items.state = 'waiting' OR (items.state = 'running' AND items.lease_until < now()))
            AND items.attempts < %(max_attempts)s
            AND collections.space_id = ANY(%(space_ids)s)

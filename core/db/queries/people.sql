@@ -47,6 +47,24 @@ UPDATE people
 -- name: hold
 SELECT 1 FROM people WHERE id = %(id)s FOR KEY SHARE;
 
+-- name: hold_many
+SELECT id FROM people WHERE id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE;
+
+-- name: lock_name
+-- Whoever makes people by name does so one at a time for each name.
+SELECT pg_advisory_xact_lock(hashtextextended(
+    concat_ws(chr(31), %(collection_id)s::uuid, %(external_id)s::text, %(name)s::text), 1));
+
+-- name: called
+-- By a name alone nobody is meant who has an external id: that is how those who share it are told apart.
+SELECT id FROM people
+ WHERE collection_id = %(collection_id)s
+   AND CASE WHEN %(external_id)s::text IS NOT NULL THEN external_id = %(external_id)s
+            ELSE lower(name) = lower(%(name)s) AND name = %(name)s AND external_id IS NULL END
+ ORDER BY id
+ LIMIT 1
+   FOR KEY SHARE;
+
 -- name: lock
 SELECT 1 FROM people WHERE id = %(id)s FOR UPDATE;
 

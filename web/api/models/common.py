@@ -1,6 +1,5 @@
 """What the models of every noun share: base classes, texts, metadata, pages, boxes."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
@@ -17,12 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from core import facets
+from core import facets, texts
 from core.errors import InvalidRequest
+from core.texts import LARGEST_METADATA, LONGEST_NAME
 
-LONGEST_NAME = 200
-LARGEST_METADATA = 64 * 1024
-DEEPEST_METADATA = 32
 LARGEST_PAGE = 500
 USUAL_PAGE = 100
 LONGEST_CURSOR = 2048
@@ -83,41 +80,6 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def storable(text: str) -> str:
-    """Return a text that Postgres can store; whatever else is a ValueError."""
-    if "\0" in text:
-        raise ValueError("must not contain the character NUL")
-    return text
-
-
-def _storable_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    _require_plain(metadata, DEEPEST_METADATA)
-    try:
-        size = len(json.dumps(metadata, ensure_ascii=False).encode())
-    except ValueError:  # an integer of thousands of digits
-        raise ValueError("holds a number that is too long") from None
-    if size > LARGEST_METADATA:
-        raise ValueError(f"has {size} bytes as JSON; at most {LARGEST_METADATA} are stored")
-    return metadata
-
-
-def _require_plain(value: Any, depth: int) -> None:
-    """Refuse what JSON cannot say or Postgres cannot store."""
-    if depth < 0:
-        raise ValueError(f"is nested more than {DEEPEST_METADATA} levels deep")
-    if isinstance(value, str):
-        storable(value)
-    elif isinstance(value, float) and value - value != 0:  # NaN or infinite
-        raise ValueError("may hold finite numbers only")
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            storable(key)
-            _require_plain(member, depth - 1)
-    elif isinstance(value, list):
-        for member in value:
-            _require_plain(member, depth - 1)
-
-
 def _read(read: Callable[[Any], Value], kind: type = str) -> Callable[[Any], Value]:
     """Let pydantic collect what core raises of what it is given, if that is of this kind."""
 
@@ -133,23 +95,24 @@ def _read(read: Callable[[Any], Value], kind: type = str) -> Callable[[Any], Val
 
 
 Text: TypeAlias = Annotated[
-    str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(storable)
+    str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(_read(texts.storable))
 ]
+SomeText: TypeAlias = Annotated[Text, StringConstraints(min_length=1)]
 Name: TypeAlias = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME),
-    AfterValidator(storable),
+    AfterValidator(_read(texts.storable)),
     Field(description=f"1 to {LONGEST_NAME} characters; blanks around it are dropped."),
 ]
 ExternalId: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_NAME),
-    AfterValidator(storable),
+    AfterValidator(_read(texts.storable)),
     Field(description="Your own key: unique among its like, any characters, never in an address."),
 ]
 Metadata: TypeAlias = Annotated[
     dict[str, Any],
-    AfterValidator(_storable_metadata),
+    AfterValidator(_read(texts.clean_metadata, dict)),
     Field(description=f"Anything of yours, up to {LARGEST_METADATA // 1024} KiB of JSON."),
 ]
 Threshold: TypeAlias = Annotated[

@@ -3,10 +3,10 @@
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
 from core.filters import NOTHING_ASKED, Filter
-from web.api.models.common import LONGEST_NAME, Body, Metadata, Moment, Tags, storable
+from web.api.models.common import Body, Metadata, Moment, SomeText, Tags
 
 MOST_IDS = 1000
 LARGEST_SIDE = 1_000_000
@@ -17,9 +17,7 @@ Ids: TypeAlias = Annotated[list[UUID], Field(max_length=MOST_IDS)]
 class ExternalIdFilter(Body):
     """How a text begins."""
 
-    prefix: Annotated[
-        str, StringConstraints(min_length=1, max_length=LONGEST_NAME), AfterValidator(storable)
-    ]
+    prefix: SomeText
 
 
 class TimeFilter(Body):

@@ -9,7 +9,7 @@ from pydantic import Field, InstanceOf, Json, WithJsonSchema, model_validator
 
 from core.db.faces import Face as FaceRow
 from core.db.images import Image as Row
-from core.intake import Accepted
+from core.storing import Accepted
 from web.api.models.common import (
     CAPTURED_BEFORE,
     CAPTURED_FROM,

@@ -10,7 +10,9 @@ from core.db import jobs as rows
 from core.stages import Stage, Work
 from web.api.models.common import Answer, Page, PageQuery
 
-ItemState: TypeAlias = Literal["waiting", "running", "indexed", "skipped", "rejected", "dead"]
+ItemState: TypeAlias = Literal[
+    "waiting", "running", "indexed", "skipped", "rejected", "failed", "dead"
+]
 
 
 class ItemsQuery(PageQuery):
@@ -27,7 +29,8 @@ class Counts(Answer):
     indexed: int
     skipped: int
     rejected: int
-    dead: int
+    failed: int = Field(description="What was in the way may pass: they can be tried again.")
+    dead: int = Field(description="Each time their worker died or hung.")
 
 
 class StageWork(Answer):
@@ -81,7 +84,7 @@ class Job(Answer):
 
     id: UUID
     collection_id: UUID
-    kind: Literal["upload"]
+    kind: Literal["upload", "import"]
     state: Literal["waiting", "running", "done"] = Field(
         description="`waiting` until a worker takes the first photo; `done` when none is left."
     )
@@ -109,6 +112,7 @@ class Job(Answer):
                 indexed=row.indexed,
                 skipped=row.skipped,
                 rejected=row.rejected,
+                failed=row.failed,
                 dead=row.dead,
             ),
             reasons=row.reasons,

@@ -1,0 +1,109 @@
+"""Names that come with a photo: whose face it shows, and which of its faces that is."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+
+from core.db import people as rows
+from core.db.faces import NewFace
+from core.db.jobs import Claimed
+from core.db.people import Moved
+from core.db.pool import Connection
+from core.faces import Box
+
+ACTOR: Final = "import"
+"""Who gave a face to a person, where that was said when the photo was handed in."""
+
+
+SMALLEST_REACH: Final = 1e-9
+"""Pixels; of faces without any extent, which no detector gives."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PersonRef:
+    """How a sender calls somebody; at least one of both is given.
+
+    Attributes:
+        external_id: Decides, where it is given; then *name* is that of a person who is made.
+        name: Alone, it means the oldest person who is called exactly so and has no external id.
+    """
+
+    external_id: str = ""
+    name: str = ""
+
+
+def people(
+    conn: Connection, collection_id: UUID, wanted: Iterable[PersonRef]
+) -> tuple[dict[PersonRef, UUID], int]:
+    """Return the ids of people, and how many were made because the collection did not have them.
+
+    To be called while the collection is held; the caller adds those who were made to its counters.
+    Two at once make nobody twice, and nobody found here is deleted until the transaction ends.
+    """
+    found: dict[PersonRef, UUID] = {}
+    made = 0
+    # Locked in one order by everybody, so that two imports never wait in a circle.
+    for ref in sorted(set(wanted)):
+        key = ref.external_id or None
+        rows.lock_name(conn, collection_id, external_id=key, name=ref.name)
+        known = rows.called(conn, collection_id, external_id=key, name=ref.name)
+        if known is None:
+            known = rows.insert(
+                conn,
+                collection_id=collection_id,
+                name=ref.name or ref.external_id,
+                external_id=key,
+                metadata={},
+            )
+            made += 1
+        found[ref] = known
+    return found, made
+
+
+def prominent(boxes: Sequence[Box]) -> int:
+    """Return the index of the face that a photo of somebody is of: large, and near the middle of all.
+
+    A face counts by its area, and half as much when it is as far from the middle of the faces' common
+    frame as that reaches: a passer-by who is a little nearer to the camera is not who was meant.
+    """
+    corners = np.array(boxes, dtype=np.float64).reshape(-1, 2, 2)
+    frame = np.stack([corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)])
+    away = np.linalg.norm(corners.mean(axis=1) - frame.mean(axis=0), axis=1)
+    reach = max(float(np.linalg.norm(frame[1] - frame[0])) / 2, SMALLEST_REACH)
+    areas = np.prod(np.maximum(corners[:, 1] - corners[:, 0], 0), axis=1)
+    return int(np.argmax(areas * (1 - away / reach / 2)))
+
+
+def named(conn: Connection, faces: Sequence[NewFace], claims: Sequence[Claimed]) -> list[NewFace]:
+    """Return *faces* with the most prominent one of each photo given to who was named with it.
+
+    The events are written here; whoever was deleted meanwhile gets no face.
+    """
+    wanted = {
+        claim.image_id: claim.person_id
+        for claim in claims
+        if claim.image_id is not None and claim.person_id is not None
+    }
+    if not wanted:
+        return list(faces)
+    held = rows.hold_many(conn, sorted(set(wanted.values())))
+    of_photo: defaultdict[UUID, list[int]] = defaultdict(list)
+    for place, face in enumerate(faces):
+        if wanted.get(face.image_id) in held:
+            of_photo[face.image_id].append(place)
+    given = list(faces)
+    for image_id, places in of_photo.items():
+        chosen = places[prominent([faces[place].analysed.face.box for place in places])]
+        given[chosen] = replace(faces[chosen], person_id=wanted[image_id])
+        rows.insert_events(
+            conn,
+            collection_id=faces[chosen].collection_id,
+            person_id=wanted[image_id],
+            moved=[Moved(faces[chosen].id, None)],
+            actor=ACTOR,
+        )
+    return given
