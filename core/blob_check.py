@@ -188,8 +188,7 @@ def _remove(services: Services, kind: Kind, files: Sequence[Stored]) -> Tally:
             for key in sorted(file.key for file in files):
                 image_rows.lock_bytes(conn, bytes.fromhex(key))
         orphans = _needless(conn, kind, files)
-        for file in orphans:
-            services.blobs.delete(kind, file.key)
+        services.blobs.delete_many(kind, [file.key for file in orphans])
     return Tally.of(file.bytes for file in orphans)
 
 

@@ -66,6 +66,21 @@ class Tally:
         return type(self)(self.files + other.files, self.bytes + other.bytes)
 
 
+def is_key(kind: Kind, name: str) -> bool:
+    """Say whether blobs of a kind have such keys."""
+    return (_ID if kind is Kind.CROP else _DIGEST).fullmatch(name) is not None
+
+
+def require_key(key: str) -> None:
+    """Refuse what is no key, and might be a way to other files.
+
+    Raises:
+        ValueError: It is not lower-case hex.
+    """
+    if not key or not set(key) <= set("0123456789abcdef"):
+        raise ValueError(f"{key!r} is no key: keys are hex, never a path")
+
+
 def place(key: str) -> tuple[str, str]:
     """Return what keys are listed by: the last two digits, then the key."""
     return key[-2:], key
@@ -90,6 +105,10 @@ class BlobStore(Protocol):
         """Remove a blob; nothing happens when there is none."""
         ...
 
+    def delete_many(self, kind: Kind, keys: Iterable[str]) -> None:
+        """Remove blobs, in no order; nothing happens for those that are not there."""
+        ...
+
     def keys(self, kind: Kind) -> Iterator[Stored]:
         """List the blobs of a kind in the order of `place`, as they are read, in little memory.
 
@@ -103,6 +122,10 @@ class BlobStore(Protocol):
         Args:
             before: In seconds since 1970.
         """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held open; it must not be used afterwards."""
         ...
 
 
@@ -142,14 +165,18 @@ class FolderBlobs:
         """Remove the file."""
         self._path(kind, key).unlink(missing_ok=True)
 
+    def delete_many(self, kind: Kind, keys: Iterable[str]) -> None:
+        """Remove one file after the other."""
+        for key in keys:
+            self.delete(kind, key)
+
     def keys(self, kind: Kind) -> Iterator[Stored]:
         """Read one of the 256 folders at a time."""
-        pattern = _ID if kind is Kind.CROP else _DIGEST
         for folder in _folders(self.root / kind.value):
             files = [
                 Stored(name, status.st_size, status.st_mtime)
                 for name, status in _files(folder)
-                if pattern.fullmatch(name) and name.endswith(folder.name)
+                if is_key(kind, name) and name.endswith(folder.name)
             ]
             yield from sorted(files, key=attrgetter("key"))
 
@@ -164,9 +191,11 @@ class FolderBlobs:
                         (folder / name).unlink(missing_ok=True)
         return found
 
+    def close(self) -> None:
+        """Hold nothing open."""
+
     def _path(self, kind: Kind, key: str) -> Path:
-        if not key or not set(key) <= set("0123456789abcdef"):
-            raise ValueError(f"{key!r} is no key: keys are hex, never a path")
+        require_key(key)
         return self.root / kind.value / key[-2:] / key
 
 

@@ -16,8 +16,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from core import enrolment
 from core.analysis import Analyser
-from core.blobs import Kind
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db import images as image_rows
@@ -25,12 +25,12 @@ from core.db import jobs as job_rows
 from core.db.faces import NewFace
 from core.db.jobs import Claimed
 from core.db.pool import Connection, Pool
-from core.errors import BadImage, BlobMissing, DeviceUnavailable
+from core.errors import BadImage, BlobMissing, DeviceUnavailable, DiskFull, StorageUnavailable
 from core.gates import Gate, split
 from core.images import Copies
 from core.inference.packs import Manifest
 from core.keeping import Keeps, Wishes, doom_photos
-from core.pictures import delete_crops, store
+from core.pictures import delete_crops, read_photos, store
 from core.pipeline import AnalysedPhoto, SkippedFace
 from core.removal import forget_bytes, remove_files
 from core.services import Services
@@ -43,9 +43,11 @@ RENEWALS_PER_LEASE = 3
 LONGEST_BATCH_LEASES = 30
 """A batch that takes longer than this many leases hangs: its lease is no longer renewed."""
 
-SURROUNDINGS = (OSError, psycopg.OperationalError, DeviceUnavailable)
-"""A full disk, a database that is away, a GPU that computes something else: no photo is to blame, so
-the attempt does not count."""
+SURROUNDINGS = (
+    OSError, psycopg.OperationalError, DeviceUnavailable, DiskFull, StorageUnavailable,
+)  # fmt: skip
+"""A full disk, a database or a bucket that is away, a GPU that computes something else: no photo is to
+blame, so the attempt does not count."""
 
 WORKER_LOST = "Its worker died or hung each time it tried this photo."
 
@@ -125,15 +127,16 @@ def _analyse(
     services: Services, pipeline: Analyser, claims: Sequence[Claimed], wishes: Wishes
 ) -> list[_Outcome]:
     """Read and analyse the photos that still exist."""
-    outcomes: list[_Outcome] = []
-    present: list[tuple[Claimed, bytes]] = []
-    for claim in claims:
-        if claim.sha256 is None:
-            continue  # its image was deleted after the upload; `_write` closes the item
-        try:
-            present.append((claim, services.blobs.get(Kind.PHOTO, claim.sha256.hex())))
-        except BlobMissing as missing:
-            outcomes.append(_Outcome(claim, missing, wishes[claim.collection_id]))
+    # Left out is what was deleted after the upload; `_write` closes those items.
+    stored = [claim for claim in claims if claim.sha256 is not None]
+    photos = read_photos(services.blobs, [claim.sha256 for claim in stored if claim.sha256])
+    read = list(zip(stored, photos, strict=True))
+    present = [(claim, data) for claim, data in read if not isinstance(data, BlobMissing)]
+    outcomes = [
+        _Outcome(claim, data, wishes[claim.collection_id])
+        for claim, data in read
+        if isinstance(data, BlobMissing)
+    ]
     copies = Copies.BOTH if wishes.photos else Copies.NONE
     results = pipeline.analyse([photo for _, photo in present], copies=copies)
     outcomes += [
@@ -211,6 +214,7 @@ def _write_rows(
     kept = [
         replace(face, facets=waiting[face.image_id]) for face in faces if face.image_id in waiting
     ]
+    kept = enrolment.named(conn, kept, [claim for claim in claims if claim.item_id in ours])
     face_rows.insert_many(conn, kept)
     done = set()
     for outcome in outcomes:

@@ -1,13 +1,27 @@
-"""Storing the pictures that an analysed photo leaves: its small copies, and crops of its faces."""
+"""Reading photos, and storing the pictures that they leave: small copies, and crops of their faces."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from core.blobs import BlobStore, Kind
 from core.db.faces import NewFace
+from core.errors import BlobMissing
 from core.pipeline import AnalysedPhoto, encode_crop
 
 BLOBS_AT_ONCE = 8
+
+
+def read_photos(blobs: BlobStore, digests: Sequence[bytes]) -> list[bytes | BlobMissing]:
+    """Read photos by their SHA-256, several at a time: from a bucket most of it is waiting."""
+
+    def read(sha256: bytes) -> bytes | BlobMissing:
+        try:
+            return blobs.get(Kind.PHOTO, sha256.hex())
+        except BlobMissing as missing:
+            return missing
+
+    with ThreadPoolExecutor(BLOBS_AT_ONCE, thread_name_prefix="blobs") as readers:
+        return list(readers.map(read, digests))
 
 
 def store(
@@ -35,8 +49,7 @@ def store(
 
 def delete_crops(blobs: BlobStore, faces: Iterable[NewFace]) -> None:
     """Remove the crops of faces whose rows are not there."""
-    for face in faces:
-        blobs.delete(Kind.CROP, face.id.hex)
+    blobs.delete_many(Kind.CROP, [face.id.hex for face in faces])
 
 
 def _copies(photo: AnalysedPhoto) -> Iterator[tuple[Kind, bytes]]:

@@ -3,6 +3,7 @@ files down in the same transaction (`core.db.removals`), so that a crash before 
 none for ever.
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from core.blobs import OF_A_PHOTO, BlobStore, Kind
@@ -30,12 +31,9 @@ def remove_files(
     while done < most:
         with pool.connection() as conn:
             files = rows.take(conn, limit=min(AT_ONCE, most - done), deletion=deletion)
-            for file in files:
-                if file.kind == "crop":
-                    blobs.delete(Kind.CROP, file.key)
-            # In the order in which uploads lock them.
-            for digest in sorted({file.key for file in files if file.kind == "photo"}):
-                _forget_bytes(conn, blobs, bytes.fromhex(digest))
+            blobs.delete_many(Kind.CROP, [file.key for file in files if file.kind == "crop"])
+            photos = {file.key for file in files if file.kind == "photo"}
+            _forget_bytes(conn, blobs, [bytes.fromhex(digest) for digest in photos])
             rows.forget(conn, files)
         done += len(files)
         if not files:
@@ -46,12 +44,16 @@ def remove_files(
 def forget_bytes(pool: Pool, blobs: BlobStore, sha256: bytes) -> None:
     """Remove a photo's blobs once no image of any collection needs these bytes."""
     with pool.connection() as conn:
-        _forget_bytes(conn, blobs, sha256)
+        _forget_bytes(conn, blobs, [sha256])
 
 
-def _forget_bytes(conn: Connection, blobs: BlobStore, sha256: bytes) -> None:
-    # Under the same lock as storing them, so that an upload at this moment does not lose its file.
-    image_rows.lock_bytes(conn, sha256)
-    if not image_rows.bytes_in_use(conn, sha256):
-        for kind in OF_A_PHOTO:
-            blobs.delete(kind, sha256.hex())
+def _forget_bytes(conn: Connection, blobs: BlobStore, digests: Iterable[bytes]) -> None:
+    # Under the same lock as storing them, so that an upload at this moment does not lose its file,
+    # and in the order in which uploads lock them.
+    needless = []
+    for sha256 in sorted(digests):
+        image_rows.lock_bytes(conn, sha256)
+        if not image_rows.bytes_in_use(conn, sha256):
+            needless.append(sha256.hex())
+    for kind in OF_A_PHOTO:
+        blobs.delete_many(kind, needless)

@@ -11,6 +11,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from core.blobs import BlobStore, FolderBlobs
+from core.blobs_s3 import S3Blobs
 from core.db.pool import Pool, open_pool
 from core.errors import DiskFull, SetupError
 from core.exchange import Exchange
@@ -42,7 +43,7 @@ def open_services(settings: Settings, *, connections: int) -> Services:
 
     Raises:
         SetupError: A URL is missing.
-        DatabaseUnavailable: Postgres cannot be reached. (The broker may come later.)
+        DatabaseUnavailable: Postgres cannot be reached. (Broker and object storage may come later.)
     """
     if settings.database_url is None or settings.broker_url is None:
         raise SetupError("DATABASE_URL and BROKER_URL are not known; is the local system up?")
@@ -59,7 +60,7 @@ def open_services(settings: Settings, *, connections: int) -> Services:
         manifest=manifest,
         pool=open_pool(settings.database_url, size=connections),
         broker=broker,
-        blobs=FolderBlobs(blob_folder(settings)),
+        blobs=open_blobs(settings),
         exchange=Exchange(broker),
     )
 
@@ -68,6 +69,7 @@ def close_services(services: Services) -> None:
     """Give every connection back."""
     services.pool.close()
     services.broker.close()
+    services.blobs.close()
 
 
 @contextmanager
@@ -80,19 +82,29 @@ def services_for(settings: Settings, *, connections: int = 4) -> Iterator[Servic
         close_services(services)
 
 
+def open_blobs(settings: Settings) -> BlobStore:
+    """Return where photos and crops are; nothing is asked of it yet."""
+    return S3Blobs(settings) if settings.blobs_url else FolderBlobs(blob_folder(settings))
+
+
 def blob_folder(settings: Settings) -> Path:
-    """Return where photos and crops are."""
+    """Return where photos and crops are, unless they are in a bucket."""
     return settings.data_dir / "blobs"
 
 
 def require_disk(settings: Settings, incoming_bytes: int) -> None:
-    """Refuse bytes that would leave less disk than the operator wants free.
+    """Refuse photos that would leave less disk than the operator wants free.
+
+    Where photos go to a bucket, only what is free now counts: an embedded Postgres and the logs grow
+    here all the same.
 
     Raises:
         DiskFull: There is too little.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.data_dir).free - incoming_bytes
+    free = shutil.disk_usage(settings.data_dir).free
+    if settings.blobs_url is None:
+        free -= incoming_bytes
     if free < settings.min_free_disk_mib * MIB:
         raise DiskFull(
             f"Less than {settings.min_free_disk_mib} MiB of disk would be left; "

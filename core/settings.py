@@ -1,15 +1,18 @@
 """Settings, read once at start-up and handed to whoever needs them; no module reads os.environ."""
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SetupError
+from core.hosts import read_hosts
 
 ENV_PREFIX = "FACESEARCH_"
 
@@ -18,6 +21,9 @@ MIB = 1024 * 1024
 ENV_FILE = ".env"
 TEST_PREFIX = "FACESEARCH_TEST_"
 """Variables for the tests alone; no setting begins so."""
+
+BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""What may be the name of a bucket."""
 
 
 class Device(StrEnum):
@@ -65,6 +71,36 @@ class Settings(BaseSettings):
         description="Manifest of your own packs. Unset: own-packs.toml in MODELS_DIR, if it is there.",
     )
 
+    # Object storage
+    blobs_url: str | None = Field(
+        None,
+        description="s3://BUCKET or s3://BUCKET/PREFIX of photos and crops. Unset: `blobs` in DATA_DIR.",
+    )
+    s3_endpoint: str | None = Field(
+        None, description="http:// or https:// URL of the S3-compatible server. Unset: that of AWS."
+    )
+    s3_region: str | None = Field(
+        None, description="Its region. Unset: as AWS' own tools find it, else us-east-1."
+    )
+    s3_access_key: SecretStr | None = Field(
+        None,
+        description="Its access key. Unset: credentials are looked for as AWS' own tools do (their "
+        "variables and files, the role of the machine).",
+    )
+    s3_secret_key: SecretStr | None = Field(
+        None, validate_default=True, description="The secret that belongs to S3_ACCESS_KEY."
+    )
+    s3_path_style: bool | None = Field(
+        None,
+        description="Whether buckets are named in the path, and not in the host name. Unset: yes "
+        "where S3_ENDPOINT is set.",
+    )
+    import_buckets: str | None = Field(
+        None,
+        description="Buckets whose objects the manifest of an import may name, as BUCKET or "
+        "BUCKET/PREFIX, with commas between. Unset: none.",
+    )
+
     # Models
     pack: str = Field("open", description="Model pack of collections that name none.")
     device: Device = Field(
@@ -109,7 +145,9 @@ class Settings(BaseSettings):
         500, ge=1, le=5000, description="Faces kept of one photo, largest first."
     )
     max_archive_entries: int = Field(
-        2_000_000, ge=1, description="Entries read of one ZIP or TAR, folders and junk included."
+        2_000_000,
+        ge=1,
+        description="Entries read of one ZIP, TAR or manifest, folders and junk included.",
     )
     max_archive_gib: int = Field(
         1024, ge=1, le=1024 * 1024, description="Bytes unpacked of one ZIP or TAR, in GiB."
@@ -122,6 +160,24 @@ class Settings(BaseSettings):
     )
     min_free_disk_mib: int = Field(
         512, ge=0, description="Uploads stop when less disk than this would be left, in MiB."
+    )
+
+    # What imports may read
+    import_folders: str | None = Field(
+        None,
+        description="Folders of the server whose files an import may name, as absolute paths with "
+        f"`{os.pathsep}` between. Unset: none.",
+    )
+    import_hosts: str | None = Field(
+        None,
+        description="Hosts in the internet whose photos an import may name by URL, as "
+        "photos.example.org, *.example.org or http://old.example.org:8080, with commas between. "
+        "Unset: none.",
+    )
+    import_private_hosts: str | None = Field(
+        None,
+        description="The same for hosts of your own network, whose addresses are private. Unset: "
+        "none.",
     )
 
     # Search
@@ -180,6 +236,54 @@ class Settings(BaseSettings):
         15, ge=1, le=3600, description="Seconds between two looks for forgotten photos."
     )
 
+    @field_validator("blobs_url")
+    @classmethod
+    def _names_a_bucket(cls, value: str | None) -> str | None:
+        if value is not None and (
+            not value.startswith("s3://") or not _is_place(value.removeprefix("s3://"))
+        ):
+            raise ValueError("It must be s3://BUCKET or s3://BUCKET/PREFIX")
+        return value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _is_a_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            url = urlsplit(value)
+            if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc:
+                raise ValueError(
+                    "It must be an http:// or https:// URL without a name and password"
+                )
+        return value
+
+    @field_validator("s3_secret_key")
+    @classmethod
+    def _has_its_other_half(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (value is None) != (info.data.get("s3_access_key") is None):
+            raise ValueError("S3_ACCESS_KEY and S3_SECRET_KEY are set together or not at all")
+        return value
+
+    @field_validator("import_buckets")
+    @classmethod
+    def _names_buckets(cls, value: str | None) -> str | None:
+        for place in (value or "").split(","):
+            if value is not None and not _is_place(place.strip()):
+                raise ValueError("It must be BUCKET or BUCKET/PREFIX, with commas between")
+        return value
+
+    @field_validator("import_folders")
+    @classmethod
+    def _names_folders(cls, value: str | None) -> str | None:
+        if value and not all(map(os.path.isabs, filter(None, value.split(os.pathsep)))):
+            raise ValueError(f"It must be absolute paths, with {os.pathsep} between")
+        return value
+
+    @field_validator("import_hosts", "import_private_hosts")
+    @classmethod
+    def _names_hosts(cls, value: str | None) -> str | None:
+        read_hosts(value)
+        return value
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment and ``.env``.
@@ -214,12 +318,26 @@ class Settings(BaseSettings):
             if not name.upper().startswith(ENV_PREFIX) or name.upper().startswith(TEST_PREFIX)
         }
         values = {
-            f"{ENV_PREFIX}{name}".upper(): value.absolute() if isinstance(value, Path) else value
+            f"{ENV_PREFIX}{name}".upper(): _text(value)
             for name, value in self.model_dump(mode="python").items()
             if value is not None
         }
-        return others | {name: str(value) for name, value in values.items()}
+        return others | values
+
+
+def _text(value: object) -> str:
+    """Write a setting as the environment has it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value.absolute() if isinstance(value, Path) else value)
+
+
+def _is_place(text: str) -> bool:
+    """Say whether *text* is a bucket, or a bucket and a prefix, that no server reads otherwise."""
+    bucket, *parts = text.removesuffix("/").split("/")
+    return bool(BUCKET.fullmatch(bucket)) and not any(part in {"", ".", ".."} for part in parts)
 
 
 def _explain(place: tuple[int | str, ...], message: str) -> str:
-    return f"  {ENV_PREFIX}{'_'.join(str(part) for part in place).upper()}: {message}"
+    words = message.removeprefix("Value error, ")
+    return f"  {ENV_PREFIX}{'_'.join(str(part) for part in place).upper()}: {words}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Union, get_args, get_origin
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from core.settings import ENV_PREFIX, Device, Settings
@@ -49,6 +50,7 @@ def kind(field: FieldInfo) -> str:
         int: "whole number",
         float: "number",
         Path: "path",
+        SecretStr: "secret text",
     }[found]
     return " ".join([words, *(f"{sign} {value}" for sign, value in limits.items())])
 
