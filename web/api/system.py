@@ -14,9 +14,10 @@ from core.finding import MOST_MATCHES
 from core.formats import OPENERS
 from core.images import PhotoLimits
 from core.settings import MIB
+from core.texts import LARGEST_METADATA, LONGEST_NAME
 from core.workers_seen import WorkerSeen
 from web import security
-from web.api.models.common import LARGEST_METADATA, LARGEST_PAGE, LONGEST_NAME
+from web.api.models.common import LARGEST_PAGE
 from web.api.models.system import Finding, Health, HealthDetails, Limits, Pack, PackList, Worker
 from web.api.routes import Answer, Routes, json_reply
 from web.api.uploads import LONGEST_WAIT_S
