@@ -87,7 +87,7 @@ class S3Blobs:
             if self._opened is None:
                 from core.s3 import Bucket  # noqa: PLC0415  costs memory and time, see there
 
-                self._opened = Bucket(self._settings, self._name)
+                self._opened = Bucket.of(self._settings, self._name)
             return self._opened
 
 

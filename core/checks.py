@@ -1,21 +1,21 @@
-"""Is this database fit for facesearch? Asked when a process starts, answered with a cure each.
+"""Are database and bucket fit for facesearch? Asked when a process starts, answered with a cure each.
 
-All of it takes some 30 ms, most of them for the shared memory that is really allocated.
+The database takes some 30 ms, most of them for the shared memory that is really allocated.
 """
 
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 import psycopg
 
+from core import storage_check
 from core.db import checks as rows
 from core.db.checks import Graphs, OddLayout, Server
 from core.db.pool import Connection, connect_plainly
 from core.db.versions import OLDEST_SERVER, OLDEST_VECTOR, newest_revision, parse, show
 from core.errors import DatabaseUnavailable, SetupError
+from core.findings import Finding, Level, troubles
 from core.settings import MIB, Settings
 
 LEAST_WORK_MEM = 32 * MIB
@@ -38,27 +38,6 @@ PATIENCE_S = 10
 """For a Postgres that starts at the same time as we do."""
 
 KEPT_S = 60
-
-
-class Level(StrEnum):
-    """An error stops a process at its start, a warning is told."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    OK = "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found, in a sentence.
-
-    Attributes:
-        cure: What to do, in a sentence; empty where all is well.
-    """
-
-    level: Level
-    what: str
-    cure: str = ""
 
 
 def database(conn: Connection, settings: Settings) -> list[Finding]:
@@ -87,11 +66,6 @@ def database(conn: Connection, settings: Settings) -> list[Finding]:
     ]
 
 
-def troubles(findings: Sequence[Finding]) -> list[Finding]:
-    """Return what is not well."""
-    return [finding for finding in findings if finding.level is not Level.OK]
-
-
 def require(settings: Settings, logger: logging.Logger) -> None:
     """Check before a process starts to work; warnings go to its *logger*.
 
@@ -108,7 +82,7 @@ def require(settings: Settings, logger: logging.Logger) -> None:
 
 
 def look(settings: Settings, *, patience_s: float = 0) -> list[Finding]:
-    """Check on a connection of our own, which needs neither a schema nor pgvector.
+    """Check the database, on a connection that needs neither a schema nor pgvector, and the bucket.
 
     Raises:
         DatabaseUnavailable: Postgres cannot be reached.
@@ -118,7 +92,8 @@ def look(settings: Settings, *, patience_s: float = 0) -> list[Finding]:
     while True:
         try:
             with connect_plainly(settings.database_url) as conn:
-                return database(conn, settings)
+                found = database(conn, settings)
+            return found + storage_check.look(settings)
         except DatabaseUnavailable:
             if time.monotonic() > end:
                 raise
@@ -136,7 +111,7 @@ class Checked:
     def findings(self, conn: Connection) -> list[Finding]:
         """Return what is found now, or was a little earlier."""
         if time.monotonic() >= self._until:
-            self._findings = database(conn, self._settings)
+            self._findings = database(conn, self._settings) + storage_check.glance(self._settings)
             self._until = time.monotonic() + KEPT_S
         return self._findings
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 import botocore.session
 from botocore import exceptions
@@ -114,13 +114,22 @@ class Bucket:
     it refuses us, and `DiskFull` when it has no room left.
     """
 
-    def __init__(self, settings: Settings, name: str, patience: Patience = USUAL) -> None:
+    def __init__(self, client: "S3Client", name: str) -> None:
+        self._client = client
         self.name = name
+
+    @classmethod
+    def of(cls, settings: Settings, name: str, patience: Patience = USUAL) -> Self:
+        """Return a bucket of the server that *settings* name; nothing is asked of it yet."""
         with _told():
-            self._client = _client(settings, patience)
+            return cls(_client(settings, patience), name)
+
+    def sibling(self, name: str) -> Self:
+        """Return another bucket of the same server, which shares the connections."""
+        return type(self)(self._client, name)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back, those of all siblings."""
         self._client.close()
 
     def put(self, key: str, data: bytes) -> None:

@@ -8,14 +8,15 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from core import checks
-from core.checks import Checked, Finding, Level
+from core import checks, findings
+from core.checks import Checked
 from core.collections import create
 from core.db import checks as rows
 from core.db import pool
 from core.db.migrate import upgrade
 from core.db.pool import Connection
 from core.errors import DatabaseUnavailable, SetupError
+from core.findings import Finding, Level
 from core.inference.packs import load_manifest
 from core.local import postgres, temporary
 from core.settings import Settings
@@ -40,7 +41,7 @@ def family(own: Connection, settings: Settings) -> UUID:
 
 
 def troubles(conn: Connection, settings: Settings) -> list[Finding]:
-    return checks.troubles(checks.database(conn, settings))
+    return findings.troubles(checks.database(conn, settings))
 
 
 def the_one(conn: Connection, settings: Settings) -> Finding:
@@ -51,7 +52,7 @@ def the_one(conn: Connection, settings: Settings) -> Finding:
 def test_a_migrated_embedded_database_is_fit(own: Connection, settings: Settings) -> None:
     found = checks.database(own, settings)
 
-    assert checks.troubles(found) == []
+    assert findings.troubles(found) == []
     assert "Postgres 18" in {each.what for each in found}
 
 
@@ -101,7 +102,7 @@ def test_another_version_of_the_extension_than_of_its_library_is_told(
 ) -> None:
     own.execute("UPDATE pg_extension SET extversion = %s WHERE extname = 'vector'", [version])
 
-    finding = checks.troubles(checks.database(own, settings))[0]
+    finding = findings.troubles(checks.database(own, settings))[0]
 
     assert finding.level is level
     assert what in finding.what
@@ -294,16 +295,16 @@ def test_whoever_asks_often_gets_what_was_found_a_little_earlier(
     own: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked = Checked(settings)
-    assert checks.troubles(checked.findings(own)) == []
+    assert findings.troubles(checked.findings(own)) == []
     own.execute("UPDATE alembic_version SET version_num = '9999'")
-    assert checks.troubles(checked.findings(own)) == []
+    assert findings.troubles(checked.findings(own)) == []
 
     monkeypatch.setattr(checks, "KEPT_S", 0)
     later = Checked(settings)
 
-    assert len(checks.troubles(later.findings(own))) == 1
+    assert len(findings.troubles(later.findings(own))) == 1
     own.execute("UPDATE alembic_version SET version_num = '0001'")
-    assert checks.troubles(later.findings(own))[0].level is Level.ERROR
+    assert findings.troubles(later.findings(own))[0].level is Level.ERROR
 
 
 def make_partition(conn: Connection, collection_id: UUID) -> None:

@@ -8,8 +8,8 @@ import psycopg
 import redis
 
 from core import checks
-from core.checks import Finding
 from core.errors import DatabaseUnavailable
+from core.findings import Finding
 from core.local import processes, state
 from core.settings import Settings
 

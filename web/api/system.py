@@ -6,14 +6,16 @@ from http import HTTPStatus
 import psycopg
 from flask import Response
 
-from core import checks, workers_seen
+from core import workers_seen
 from core.db import jobs as job_rows
 from core.db.jobs import Backlog
 from core.errors import BrokerUnavailable
 from core.finding import MOST_MATCHES
+from core.findings import troubles
 from core.formats import OPENERS
 from core.images import PhotoLimits
 from core.settings import MIB
+from core.texts import LARGEST_METADATA, LONGEST_NAME
 from core.texts import LARGEST_METADATA, LONGEST_NAME
 from core.workers_seen import WorkerSeen
 from web import security
@@ -80,7 +82,7 @@ def _backlog() -> Backlog | None:
 def _findings() -> list[Finding]:
     with services().pool.connection() as conn:
         found = web().checked.findings(conn)
-    return [Finding.of(each) for each in checks.troubles(found)]
+    return [Finding.of(each) for each in troubles(found)]
 
 
 def _workers() -> list[WorkerSeen] | None:

@@ -15,10 +15,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from core import checks
-from core.checks import Finding
 from core.db import migrate as migrations
 from core.errors import SetupError
+from core.findings import Finding, troubles
 from core.local import state
 from core.local.processes import page
 from core.local.status import Status, look
@@ -192,8 +191,8 @@ def _print_status(found: Status) -> None:
 
 
 def _print_findings(found: Sequence[Finding]) -> None:
-    troubles = checks.troubles(found)
-    if found and not troubles:
-        click.echo(f"database: all {len(found)} checks passed")
-    for finding in troubles:
+    wrong = troubles(found)
+    if found and not wrong:
+        click.echo(f"all {len(found)} checks passed")
+    for finding in wrong:
         click.echo(f"{finding.level}: {finding.what}\n  {finding.cure}")

@@ -7,11 +7,11 @@ import redis
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from core import access, checks, workers_seen
-from core.checks import Finding
+from core import access, workers_seen
 from core.db import jobs as job_rows
 from core.db.jobs import Backlog
 from core.errors import BrokerUnavailable, FaceSearchError
+from core.findings import Finding, troubles
 from core.inference.packs import Pack
 from core.workers_seen import WorkerSeen
 from web.api.documentation import marked
@@ -41,7 +41,7 @@ class Health:
     @property
     def troubles(self) -> list[Finding]:
         """Of the findings, what is not well."""
-        return checks.troubles(self.findings)
+        return troubles(self.findings)
 
     @property
     def ready(self) -> int:

@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from core.checks import Finding as CheckFinding
-from core.checks import Level
+from core.findings import Finding as CheckFinding
+from core.findings import Level
 from core.inference.packs import Pack as ManifestPack
 from core.workers_seen import WorkerSeen
 from web.api.models.common import Answer
