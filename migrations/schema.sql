@@ -64,11 +64,13 @@ CREATE TABLE public.collections (
     impostors jsonb,
     ef_search smallint,
     keeps_queries boolean DEFAULT true NOT NULL,
+    keeps text DEFAULT 'originals'::text NOT NULL,
     CONSTRAINT collections_alarm_budget_check CHECK (((alarm_budget >= 2) AND (alarm_budget <= 1000000000))),
     CONSTRAINT collections_budget_is_calibrated CHECK (((alarm_budget IS NULL) OR (impostors IS NOT NULL))),
     CONSTRAINT collections_ef_search_check CHECK (((ef_search >= 10) AND (ef_search <= 1000))),
     CONSTRAINT collections_face_count_check CHECK ((face_count >= 0)),
     CONSTRAINT collections_image_count_check CHECK ((image_count >= 0)),
+    CONSTRAINT collections_keeps_check CHECK ((keeps = ANY (ARRAY['originals'::text, 'crops'::text, 'vectors'::text]))),
     CONSTRAINT collections_layout_check CHECK ((layout = ANY (ARRAY['tail'::text, 'own'::text]))),
     CONSTRAINT collections_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT collections_person_count_check CHECK ((person_count >= 0)),
@@ -87,6 +89,8 @@ COMMENT ON COLUMN public.collections.impostors IS 'What the last calibration fou
 COMMENT ON COLUMN public.collections.ef_search IS 'Null: FACESEARCH_HNSW_EF_SEARCH.';
 
 COMMENT ON COLUMN public.collections.keeps_queries IS 'Whether a few query vectors are kept, so that recall can be measured on real ones.';
+
+COMMENT ON COLUMN public.collections.keeps IS 'originals: photo, small copies and crops; crops: crops alone; vectors: no picture at all. Counts for photos indexed from now on.';
 
 CREATE TABLE public.doomed_files (
     id bigint NOT NULL,
@@ -407,6 +411,32 @@ CREATE TABLE public.faces_tail_7 (
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
 );
 
+CREATE TABLE public.idempotency_keys (
+    requester bytea NOT NULL,
+    key text NOT NULL,
+    request bytea NOT NULL,
+    holder uuid NOT NULL,
+    valid_until timestamp with time zone NOT NULL,
+    body bytea,
+    body_size bigint,
+    status smallint,
+    headers jsonb,
+    answer bytea,
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 64)))
+);
+
+COMMENT ON COLUMN public.idempotency_keys.requester IS 'SHA-256 of the API key or session.';
+
+COMMENT ON COLUMN public.idempotency_keys.request IS 'SHA-256 of path, query and kind of content.';
+
+COMMENT ON COLUMN public.idempotency_keys.holder IS 'The try that works on it, or did.';
+
+COMMENT ON COLUMN public.idempotency_keys.valid_until IS 'Then the row counts no more: its process is taken for dead, or its answer is old.';
+
+COMMENT ON COLUMN public.idempotency_keys.body IS 'SHA-256; null before the answer, and where success did not need the whole body.';
+
+COMMENT ON COLUMN public.idempotency_keys.status IS 'HTTP; null before the answer.';
+
 CREATE TABLE public.images (
     id uuid DEFAULT uuidv7() NOT NULL,
     collection_id uuid NOT NULL,
@@ -427,6 +457,8 @@ CREATE TABLE public.images (
     finished_at timestamp with time zone,
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     captured_at timestamp with time zone,
+    kept text DEFAULT 'originals'::text NOT NULL,
+    CONSTRAINT images_kept_check CHECK ((kept = ANY (ARRAY['originals'::text, 'crops'::text, 'vectors'::text]))),
     CONSTRAINT images_sha256_check CHECK ((length(sha256) = 32)),
     CONSTRAINT images_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'indexed'::text, 'rejected'::text, 'dead'::text])))
 );
@@ -436,6 +468,72 @@ COMMENT ON COLUMN public.images.sha256 IS 'Of the bytes as uploaded; also the ke
 COMMENT ON COLUMN public.images.reason IS 'Why it was rejected, or no_face_found of an indexed image.';
 
 COMMENT ON COLUMN public.images.captured_at IS 'As the uploader said, else as EXIF says (taken as UTC where it names no zone).';
+
+COMMENT ON COLUMN public.images.kept IS 'What there is of it: originals while it waits or was given up, then what its collection keeps.';
+
+CREATE TABLE public.imports (
+    id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    name text NOT NULL,
+    external_id text,
+    source text NOT NULL,
+    path text,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    actor text NOT NULL,
+    state text NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
+    reason text,
+    detail text,
+    entries_expected integer,
+    entries_read integer DEFAULT 0 NOT NULL,
+    entries_passed_over integer DEFAULT 0 NOT NULL,
+    bytes_expected bigint,
+    bytes_read bigint DEFAULT 0 NOT NULL,
+    forecast jsonb,
+    counts jsonb,
+    held_up_by text,
+    pace_from timestamp with time zone,
+    pace_items integer DEFAULT 0 NOT NULL,
+    lease uuid,
+    lease_until timestamp with time zone,
+    attempts smallint DEFAULT 0 NOT NULL,
+    looked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    read_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    CONSTRAINT imports_bytes_expected_check CHECK ((bytes_expected >= 0)),
+    CONSTRAINT imports_bytes_read_check CHECK ((bytes_read >= 0)),
+    CONSTRAINT imports_entries_expected_check CHECK ((entries_expected >= 0)),
+    CONSTRAINT imports_entries_passed_over_check CHECK ((entries_passed_over >= 0)),
+    CONSTRAINT imports_entries_read_check CHECK ((entries_read >= 0)),
+    CONSTRAINT imports_name_check CHECK (((length(name) >= 1) AND (length(name) <= 1000))),
+    CONSTRAINT imports_source_check CHECK ((source = ANY (ARRAY['files'::text, 'archive'::text, 'manifest'::text, 'folder'::text]))),
+    CONSTRAINT imports_state_check CHECK ((state = ANY (ARRAY['receiving'::text, 'reading'::text, 'read'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+COMMENT ON COLUMN public.imports.external_id IS 'The sender''s own; one import of a collection has it.';
+
+COMMENT ON COLUMN public.imports.path IS 'Of a folder: below an allowed one, as the operator named it.';
+
+COMMENT ON COLUMN public.imports.state IS 'receiving: more is to come; reading: its entries become items; read: all did.';
+
+COMMENT ON COLUMN public.imports.entries_read IS 'Entries that have their items, so many from the first on; where reading goes on.';
+
+COMMENT ON COLUMN public.imports.bytes_expected IS 'Of the archive, manifest or files.';
+
+COMMENT ON COLUMN public.imports.forecast IS 'Sums over the sample of a dry run.';
+
+COMMENT ON COLUMN public.imports.counts IS 'Of a closed one: its items by state and by reason, since a million take long to count.';
+
+COMMENT ON COLUMN public.imports.held_up_by IS 'disk or backlog: why reading waits.';
+
+COMMENT ON COLUMN public.imports.pace_from IS 'Since when it runs without a pause, and with how many closed items it began.';
+
+COMMENT ON COLUMN public.imports.lease IS 'Who reads it now.';
+
+COMMENT ON COLUMN public.imports.looked_at IS 'When somebody last read some of it: they take turns.';
+
+COMMENT ON COLUMN public.imports.closed_at IS 'When the last item got its final state.';
 
 CREATE TABLE public.index_work (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -471,10 +569,15 @@ CREATE TABLE public.items (
     lease_until timestamp with time zone,
     lease uuid,
     finished_at timestamp with time zone,
-    CONSTRAINT items_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'indexed'::text, 'skipped'::text, 'rejected'::text, 'dead'::text])))
+    lane uuid,
+    person_id uuid
 );
 
 COMMENT ON COLUMN public.items.key IS 'The name the sender knows the photo by.';
+
+COMMENT ON COLUMN public.items.lane IS 'Whose turn it is: the collection of an upload, or the import. Null: it has no photo yet.';
+
+COMMENT ON COLUMN public.items.person_id IS 'Who gets the most prominent face of the photo.';
 
 CREATE TABLE public.jobs (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -482,13 +585,23 @@ CREATE TABLE public.jobs (
     kind text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     work jsonb DEFAULT '{}'::jsonb NOT NULL,
-    started_at timestamp with time zone,
-    CONSTRAINT jobs_kind_check CHECK ((kind = 'upload'::text))
+    started_at timestamp with time zone
 );
 
 COMMENT ON COLUMN public.jobs.work IS 'Sums over its analysed photos; added to in the transaction that writes a batch.';
 
 COMMENT ON COLUMN public.jobs.started_at IS 'When a worker took the first photo that was written.';
+
+CREATE TABLE public.lanes (
+    id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
+    served_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.lanes IS 'Those who wait for workers take turns, by collection, then by lane.';
+
+COMMENT ON COLUMN public.lanes.served_at IS 'When a worker last took photos of it.';
 
 CREATE TABLE public.login_links (
     sha256 bytea NOT NULL,
@@ -677,6 +790,9 @@ ALTER TABLE ONLY public.faces_tail_7
 ALTER TABLE ONLY public.faces_tail_7
     ADD CONSTRAINT faces_tail_7_pkey PRIMARY KEY (collection_id, id);
 
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (requester, key);
+
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_id_key UNIQUE (collection_id, id);
 
@@ -685,6 +801,9 @@ ALTER TABLE ONLY public.images
 
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.index_work
     ADD CONSTRAINT index_work_pkey PRIMARY KEY (id);
@@ -695,8 +814,17 @@ ALTER TABLE ONLY public.items
 ALTER TABLE ONLY public.items
     ADD CONSTRAINT items_pkey PRIMARY KEY (id);
 
+ALTER TABLE public.items
+    ADD CONSTRAINT items_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'indexed'::text, 'skipped'::text, 'rejected'::text, 'failed'::text, 'dead'::text]))) NOT VALID;
+
+ALTER TABLE public.jobs
+    ADD CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['upload'::text, 'import'::text]))) NOT VALID;
+
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.lanes
+    ADD CONSTRAINT lanes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.login_links
     ADD CONSTRAINT login_links_pkey PRIMARY KEY (sha256);
@@ -846,6 +974,8 @@ CREATE INDEX faces_tail_7_person_id_quality_id_idx ON public.faces_tail_7 USING 
 
 CREATE INDEX faces_tail_7_tags_idx ON public.faces_tail_7 USING gin (tags) WHERE (tags <> '{}'::text[]);
 
+CREATE INDEX idempotency_keys_by_end ON public.idempotency_keys USING btree (valid_until);
+
 CREATE INDEX images_by_capture ON public.images USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
 
 CREATE INDEX images_by_external_prefix ON public.images USING btree (collection_id, external_id text_pattern_ops) WHERE (external_id IS NOT NULL);
@@ -858,17 +988,35 @@ CREATE INDEX images_by_tag ON public.images USING gin (tags) WHERE (tags <> '{}'
 
 CREATE UNIQUE INDEX images_collection_id_external_id_key ON public.images USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
+CREATE INDEX imports_by_collection ON public.imports USING btree (collection_id, id);
+
+CREATE UNIQUE INDEX imports_by_external_id ON public.imports USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX imports_open ON public.imports USING btree (looked_at NULLS FIRST, id) WHERE (closed_at IS NULL);
+
 CREATE INDEX index_work_by_collection ON public.index_work USING btree (collection_id, id);
 
 CREATE UNIQUE INDEX index_work_open ON public.index_work USING btree (collection_id, action) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
 
 CREATE INDEX items_by_collection ON public.items USING btree (collection_id);
 
+CREATE INDEX items_by_end ON public.items USING btree (job_id, state, "position") WHERE (state = ANY (ARRAY['skipped'::text, 'rejected'::text, 'failed'::text, 'dead'::text]));
+
 CREATE INDEX items_by_image ON public.items USING btree (image_id);
+
+CREATE INDEX items_by_key ON public.items USING btree (job_id, key);
+
+CREATE INDEX items_by_lane ON public.items USING btree (lane, id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE INDEX items_by_person ON public.items USING btree (person_id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX items_to_do ON public.items USING btree (id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
 
 CREATE INDEX items_tried ON public.items USING btree (attempts) WHERE ((state = ANY (ARRAY['waiting'::text, 'running'::text])) AND (attempts > 0));
+
+CREATE INDEX items_unread ON public.items USING btree (job_id, "position") WHERE ((state = 'waiting'::text) AND (lane IS NULL));
+
+CREATE INDEX lanes_by_collection ON public.lanes USING btree (collection_id);
 
 CREATE INDEX people_by_external_prefix ON public.people USING btree (collection_id, external_id text_pattern_ops) WHERE (external_id IS NOT NULL);
 
@@ -1041,6 +1189,12 @@ ALTER TABLE public.faces
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_id_fkey FOREIGN KEY (id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.index_work
     ADD CONSTRAINT index_work_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
@@ -1053,8 +1207,14 @@ ALTER TABLE ONLY public.items
 ALTER TABLE ONLY public.items
     ADD CONSTRAINT items_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.people(id) ON DELETE SET NULL;
+
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.lanes
+    ADD CONSTRAINT lanes_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;

@@ -14,7 +14,7 @@ from core.doorbell import Doorbell
 from core.local.state import resolve
 from core.services import Services, open_services
 from core.settings import MIB, Settings
-from web import api, pages, problems, security
+from web import api, idempotency, pages, problems, security
 from web.doorbell import CeleryDoorbell
 from web.services import EXTENSION, Web
 
@@ -76,6 +76,7 @@ def create_app(services: Services, doorbell: Doorbell) -> Flask:
     app.extensions[EXTENSION] = Web(services, doorbell, waiters, Checked(settings))
     problems.init_app(app)
     security.init_app(app)
+    idempotency.init_app(app)  # after it: keys belong to whoever may in
     api.init_app(app)
     pages.register(app)
     return app

@@ -9,7 +9,7 @@ import logging
 
 from kombu.exceptions import KombuError
 
-from core import access, analysis, indexing, removal
+from core import access, analysis, idempotency, indexing, removal
 from core.doorbell import (
     INDEX_TASK,
     INGEST_QUEUE,
@@ -53,13 +53,14 @@ def analyse(request_id: str) -> None:
 
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
-    """Give up hopeless photos, forget old sessions, ring for photos whose ring was lost, and remove
-    files that a deletion left.
+    """Give up hopeless photos, forget old sessions and old answers, ring for photos whose ring was
+    lost, and remove files that a deletion left.
     """
     services = current().services
     indexing.sweep(services)
     with services.pool.connection() as conn:
         access.forget_expired(conn)
+        idempotency.forget_expired(conn)
     if _work_waits():
         _ring()
     removal.remove_files(services.pool, services.blobs, most=removal.FILES_OF_A_SWEEP)

@@ -31,7 +31,11 @@ def test_no_two_kinds_of_problem_share_a_code() -> None:
 
 def test_what_may_succeed_later_has_a_status_that_says_so() -> None:
     for error, status in problems.STATUS.items():
-        if error.retryable and error not in (errors.NotReady, errors.DiskFull):
+        if error.retryable and error not in (
+            errors.NotReady,
+            errors.IdempotencyInProgress,
+            errors.DiskFull,
+        ):
             assert status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY), error
 
 

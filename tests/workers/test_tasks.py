@@ -239,7 +239,7 @@ def test_a_worker_is_in_the_list_while_it_runs_and_leaves_it_when_it_stops(
     assert workers(services.broker) == []
 
 
-def test_the_sweeper_forgets_old_sessions_and_removes_files_that_a_deletion_left(
+def test_the_sweeper_forgets_what_is_past_its_time_and_removes_files_that_a_deletion_left(
     services: Services,
     settings: Settings,
     bell: Bell,
@@ -252,6 +252,10 @@ def test_the_sweeper_forgets_old_sessions_and_removes_files_that_a_deletion_left
         access.open_session(conn, token, days=1)
         conn.execute("UPDATE sessions SET expires_at = now() - interval '1 s'")
         conn.execute(
+            "INSERT INTO idempotency_keys (requester, key, request, holder, valid_until) "
+            "VALUES ('', 'k', '', uuidv7(), now() - interval '1 s')"
+        )
+        conn.execute(
             "INSERT INTO doomed_files (deletion, kind, key) VALUES (uuidv7(), 'photo', %s)",
             ["ab" * 32],
         )
@@ -263,6 +267,7 @@ def test_the_sweeper_forgets_old_sessions_and_removes_files_that_a_deletion_left
         with services.pool.connection() as conn:
             left = conn.execute(
                 "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM doomed_files)"
+                " + (SELECT count(*) FROM idempotency_keys)"
             ).fetchone()
             return left == (0,)
 

@@ -5,7 +5,7 @@ read with. It returns a model (the answer), None (204) or a whole Response.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
 from inspect import cleandoc
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 from flask import Blueprint, Response
 from pydantic import BaseModel
 
+from core import errors, idempotency
 from core.errors import FaceSearchError
 from web.api import reading
 
@@ -52,6 +53,21 @@ class Header:
     name: str
     description: str
     example: str
+
+
+IDEMPOTENCY_KEY = Header(
+    idempotency.HEADER,
+    f"A name of yours for this request, 1 to {idempotency.LONGEST_KEY} characters of printable "
+    f"ASCII. Sent again with the same key within {idempotency.KEEP_HOURS} hours, it is answered as "
+    "before and not done again.",
+    "6f1c9a52-upload-17",
+)
+REPLAYED = "Idempotency-Replayed"
+KEY_PROBLEMS = (
+    errors.InvalidRequest,
+    errors.IdempotencyMismatch,
+    errors.IdempotencyInProgress,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +134,40 @@ class Routes:
             hints = get_type_hints(view)
             taken, body = hints.get("query"), hints.get("body")
             summary, _, description = cleandoc(view.__doc__ or "").partition("\n")
-            self.operations.append(
-                Operation(
-                    id=view.__name__,
-                    method=method,
-                    rule=PREFIX + rule,
-                    tag=self.name,
-                    summary=summary.rstrip("."),
-                    description=description.strip(),
-                    query=query or taken,
-                    bodies=bodies or ({"application/json": body} if body else {}),
-                    headers=headers,
-                    answers=answers or _usual(status, hints["return"]),
-                    problems=problems,
-                    public=public,
-                )
+            operation = Operation(
+                id=view.__name__,
+                method=method,
+                rule=PREFIX + rule,
+                tag=self.name,
+                summary=summary.rstrip("."),
+                description=description.strip(),
+                query=query or taken,
+                bodies=bodies or ({"application/json": body} if body else {}),
+                headers=headers,
+                answers=answers or _usual(status, hints["return"]),
+                problems=problems,
+                public=public,
             )
+            self.operations.append(_repeatable(operation) if method == "POST" else operation)
             served = _served(view, taken, body, status)
             self.blueprint.add_url_rule(rule, view.__name__, served, methods=[method])
             return view
 
         return register
+
+
+def _repeatable(operation: Operation) -> Operation:
+    """Document what `web.idempotency` does for every POST."""
+    replayed = {REPLAYED: "`true`: this is the answer to an earlier request with the same key."}
+    return replace(
+        operation,
+        headers=[*operation.headers, IDEMPOTENCY_KEY],
+        answers={
+            status: replace(answer, headers={**answer.headers, **replayed})
+            for status, answer in operation.answers.items()
+        },
+        problems=[*operation.problems, *KEY_PROBLEMS],
+    )
 
 
 def _usual(status: HTTPStatus, returned: Any) -> Mapping[HTTPStatus, Answer]:
