@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final, Protocol, Self
 
+from core.durable import make_folder, sync_file, sync_folder
 from core.errors import BlobMissing
 
 
@@ -141,18 +142,17 @@ class FolderBlobs:
     def put(self, kind: Kind, key: str, data: bytes) -> None:
         """Write to a temporary file, sync it, and rename it into place."""
         path = self._path(kind, key)
-        _make_folder(path.parent)
+        make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                sync_file(file)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def get(self, kind: Kind, key: str) -> bytes:
         """Read the file."""
@@ -215,21 +215,3 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                     yield entry.name, entry.stat()
             except FileNotFoundError:
                 continue
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, so that they survive a power cut as what is in them does."""
-    if folder.exists():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,6 +7,7 @@ INGEST_TASK = "ingest.batch"
 SEARCH_TASK = "search.analyse"
 SWEEP_TASK = "maintenance.sweep"
 INDEX_TASK = "maintenance.indexes"
+IMPORT_TASK = "maintenance.imports"
 RECALL_TASK = "maintenance.recall"
 
 SEARCH_QUEUE = "search"
@@ -33,6 +34,10 @@ class Doorbell(Protocol):
 
     def indexes(self) -> None:
         """Ask a worker to look for work on search indexes."""
+        ...
+
+    def imports(self) -> None:
+        """Ask a worker to look for imports that wait to be read."""
         ...
 
 

@@ -83,6 +83,13 @@ class NotKept(FaceSearchError):
     code = "not_kept"
 
 
+class ImportNotFound(NotFound):
+    """No import has this id."""
+
+    code = "import_not_found"
+    noun = "import"
+
+
 class NotReady(FaceSearchError):
     """The picture is still waiting for a worker."""
 
@@ -119,6 +126,38 @@ class CalibrationNeeded(FaceSearchError):
     """No calibration says which cosine keeps this budget of false alarms."""
 
     code = "calibration_needed"
+
+
+class WrongState(FaceSearchError):
+    """The import is not in a state in which this can be done."""
+
+    code = "wrong_state"
+
+
+class OffsetMismatch(FaceSearchError):
+    """These bytes do not begin where those that came before them end."""
+
+    code = "offset_mismatch"
+
+
+class UploadBusy(FaceSearchError):
+    """Another request is sending bytes of the same file."""
+
+    code = "upload_busy"
+    retryable = True
+
+
+class UploadTooLarge(FaceSearchError):
+    """More bytes came than were announced or are taken."""
+
+    code = "upload_too_large"
+
+
+class BacklogFull(FaceSearchError):
+    """So many photos wait for workers that no more are taken for now."""
+
+    code = "backlog_full"
+    retryable = True
 
 
 class IndexWorkRefused(FaceSearchError):

@@ -5,11 +5,11 @@ changes nothing: a claim has a lease, and only its holder may finish it.
 """
 
 import logging
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
@@ -30,6 +30,7 @@ from core.gates import Gate, split
 from core.images import Copies
 from core.inference.packs import Manifest
 from core.keeping import Keeps, Wishes, doom_photos
+from core.leases import kept
 from core.pictures import delete_crops, read_photos, store
 from core.pipeline import AnalysedPhoto, SkippedFace
 from core.removal import forget_bytes, remove_files
@@ -39,7 +40,6 @@ from core.stages import Cost, Stage, Timings, Work
 
 logger = logging.getLogger(__name__)
 
-RENEWALS_PER_LEASE = 3
 LONGEST_BATCH_LEASES = 30
 """A batch that takes longer than this many leases hangs: its lease is no longer renewed."""
 
@@ -108,7 +108,8 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
     if not claims:
         return 0
     try:
-        with _kept(services.pool, lease, settings.lease_s):
+        renew = partial(_renew, services.pool, lease, settings.lease_s)
+        with kept(renew, settings.lease_s, most_leases=LONGEST_BATCH_LEASES):
             pipeline = pipelines[claims[0].space_id]
             outcomes = _analyse(services, pipeline, claims, wishes)
             _write(
@@ -346,29 +347,9 @@ def _release(pool: Pool, lease: UUID, error: Exception) -> None:
         logger.exception("a claim could not be released; its lease will run out")
 
 
-@contextmanager
-def _kept(pool: Pool, lease: UUID, lease_s: float) -> Iterator[None]:
-    """Renew a claim from a thread for as long as the block runs."""
-    over = threading.Event()
-
-    def keep() -> None:
-        for _ in range(RENEWALS_PER_LEASE * LONGEST_BATCH_LEASES):
-            if over.wait(lease_s / RENEWALS_PER_LEASE):
-                return
-            try:
-                with pool.connection() as conn:
-                    job_rows.renew(conn, lease, lease_s=lease_s)
-            except psycopg.Error:
-                # Not ours to handle: writing the batch will meet the same trouble, and say so.
-                logger.warning("a lease could not be renewed", exc_info=True)
-
-    keeper = threading.Thread(target=keep, name="lease-keeper", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        over.set()
-        keeper.join()
+def _renew(pool: Pool, lease: UUID, lease_s: float) -> None:
+    with pool.connection() as conn:
+        job_rows.renew(conn, lease, lease_s=lease_s)
 
 
 def sweep(services: Services) -> int:

@@ -158,6 +158,17 @@ class Settings(BaseSettings):
         le=100_000,
         description="Bytes unpacked of one ZIP or TAR for each of its own, one photo aside.",
     )
+    import_ahead: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description="Photos of one import that wait for workers; it is read no further for so long.",
+    )
+    max_backlog: int = Field(
+        50_000,
+        ge=1,
+        description="Photos that wait for workers, of all collections; more are answered with 429.",
+    )
     min_free_disk_mib: int = Field(
         512, ge=0, description="Uploads stop when less disk than this would be left, in MiB."
     )

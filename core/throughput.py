@@ -226,6 +226,9 @@ class _Nobody:
     def indexes(self) -> None:
         """Ring."""
 
+    def imports(self) -> None:
+        """Ring."""
+
 
 def _through_the_queue(
     services: Services,

@@ -40,7 +40,13 @@ from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 from core.stages import Stage, Timings
 
-pytest_plugins = ["tests.worker_processes", "tests.queues", "tests.galleries", "tests.crowds"]
+pytest_plugins = [
+    "tests.worker_processes",
+    "tests.queues",
+    "tests.galleries",
+    "tests.crowds",
+    "tests.object_storage",
+]
 
 TEMPLATE = "template_facesearch"
 MODELS = Path(__file__).parents[1] / "models"
@@ -183,6 +189,7 @@ class RecordingDoorbell:
     ingests: int = 0
     searches: list[str] = field(default_factory=list)
     index_rings: int = 0
+    import_rings: int = 0
 
     def ingest(self) -> None:
         self.ingests += 1
@@ -192,6 +199,9 @@ class RecordingDoorbell:
 
     def indexes(self) -> None:
         self.index_rings += 1
+
+    def imports(self) -> None:
+        self.import_rings += 1
 
 
 @pytest.fixture

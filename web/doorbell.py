@@ -8,6 +8,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 
 from core.doorbell import (
+    IMPORT_TASK,
     INDEX_TASK,
     INGEST_QUEUE,
     INGEST_TASK,
@@ -60,6 +61,11 @@ class CeleryDoorbell:
         """Ask a worker to look for work on search indexes."""
         with _broker_errors():
             self._app.send_task(INDEX_TASK, queue=MAINTENANCE_QUEUE)
+
+    def imports(self) -> None:
+        """Ask a worker to look for imports that wait to be read."""
+        with _broker_errors():
+            self._app.send_task(IMPORT_TASK, queue=MAINTENANCE_QUEUE)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -38,6 +38,12 @@ STATUS: dict[type[FaceSearchError], HTTPStatus] = {
     errors.SpaceMismatch: HTTPStatus.CONFLICT,
     errors.WrongCollection: HTTPStatus.CONFLICT,
     errors.CalibrationNeeded: HTTPStatus.CONFLICT,
+    errors.ImportNotFound: HTTPStatus.NOT_FOUND,
+    errors.WrongState: HTTPStatus.CONFLICT,
+    errors.OffsetMismatch: HTTPStatus.CONFLICT,
+    errors.UploadBusy: HTTPStatus.CONFLICT,
+    errors.UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.BacklogFull: HTTPStatus.TOO_MANY_REQUESTS,
     errors.IndexWorkRefused: HTTPStatus.CONFLICT,
     errors.ConfirmationRequired: HTTPStatus.BAD_REQUEST,
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -97,6 +103,7 @@ DOCUMENTS = frozenset({"/v1", "/openapi.json", "/metrics"})
 
 RETRY_AFTER_S: Mapping[HTTPStatus, int] = {
     HTTPStatus.CONFLICT: 1,
+    HTTPStatus.TOO_MANY_REQUESTS: 5,
     HTTPStatus.SERVICE_UNAVAILABLE: 5,
 }
 """When to try again what may succeed later. A full disk needs a person first."""

@@ -4,6 +4,8 @@ of workers. Made after the start, by Celery's signals; importing this loads noth
 
 import logging
 import threading
+from collections.abc import Callable
+from threading import BoundedSemaphore
 from typing import Any
 
 from celery.concurrency.thread import TaskPool
@@ -19,6 +21,7 @@ from celery.signals import (
 from core import checks, maintenance, recall
 from core.db.pool import connect
 from core.errors import FaceSearchError
+from core.import_reading import read_one
 from core.indexing import LONGEST_BATCH_LEASES
 from core.memory import share_heaps
 from core.pipelines import Pipelines
@@ -32,6 +35,10 @@ from workers.watch import Watch
 logger = logging.getLogger(__name__)
 
 LEAST_THREADS = 2
+
+READERS = 8
+"""Imports that one process reads at a time. Most of them wait for workers; the others are to wait for
+none of these."""
 
 CHATTY = ("celery.app.trace", "celery.worker.strategy")
 """They log two lines for each message, and most messages here find nothing to do."""
@@ -57,6 +64,8 @@ class Runtime:
         self.gate = Gate(threads - 1)
         # Its lease is not renewed for longer than that, either.
         self.watch = Watch(LONGEST_BATCH_LEASES * settings.lease_s)
+        self._readers = BoundedSemaphore(READERS)
+        self._ending = threading.Event()
         self._presence = Presence(self.services.broker, self.pipelines, self.watch, hostname)
 
     def load(self) -> None:
@@ -75,12 +84,31 @@ class Runtime:
     def leave(self) -> None:
         """Tell everybody that this worker takes no more work. Safe in a signal handler."""
         self._presence.stop()
+        self._ending.set()
 
     def close(self) -> None:
         """Give everything back."""
         self._presence.stop()
+        self._ending.set()
         self._presence.join()
         close_services(self.services)
+
+    def read_imports(self, ring: Callable[[], None]) -> None:
+        """Read imports, in a thread of its own: that takes as long as the workers take for them."""
+        if self._readers.acquire(blocking=False):
+            threading.Thread(
+                target=self._read_imports, args=[ring], name="imports", daemon=True
+            ).start()
+
+    def _read_imports(self, ring: Callable[[], None]) -> None:
+        try:
+            while not self._ending.is_set():
+                if not read_one(self.services, self.pipelines, ring, self._ending):
+                    return
+        except Exception:
+            logger.exception("imports could not be read; the next round tries again")
+        finally:
+            self._readers.release()
 
     def maintain_indexes(self) -> None:
         """Do the work on indexes, in a thread of its own: a build may take hours, in which Postgres

@@ -9,11 +9,13 @@ import logging
 
 from kombu.exceptions import KombuError
 
-from core import access, analysis, idempotency, indexing, removal
+from core import access, analysis, idempotency, import_reading, imports, indexing, removal
 from core.doorbell import (
+    IMPORT_TASK,
     INDEX_TASK,
     INGEST_QUEUE,
     INGEST_TASK,
+    MAINTENANCE_QUEUE,
     RECALL_TASK,
     SEARCH_TASK,
     SWEEP_TASK,
@@ -42,6 +44,10 @@ def ingest_batch() -> None:
         _ring()  # for another worker, which may be idle; here it is turned away
     elif turned_away:
         _ring()
+    elif photos:
+        imports.settle(runtime.services)
+    if photos and import_reading.reading_waits(runtime.services):
+        _ring(IMPORT_TASK, MAINTENANCE_QUEUE)
 
 
 @app.task(name=SEARCH_TASK)
@@ -58,12 +64,21 @@ def sweep() -> None:
     """
     services = current().services
     indexing.sweep(services)
+    import_reading.sweep(services)
     with services.pool.connection() as conn:
         access.forget_expired(conn)
         idempotency.forget_expired(conn)
     if _work_waits():
         _ring()
+    if import_reading.reading_waits(services):
+        _ring(IMPORT_TASK, MAINTENANCE_QUEUE)
     removal.remove_files(services.pool, services.blobs, most=removal.FILES_OF_A_SWEEP)
+
+
+@app.task(name=IMPORT_TASK)
+def read_imports() -> None:
+    """Read imports into items, as far as workers and disk have room."""
+    current().read_imports(_ring)
 
 
 @app.task(name=INDEX_TASK)
@@ -83,8 +98,8 @@ def _work_waits() -> bool:
     return indexing.work_waits(runtime.services, list(runtime.pipelines))
 
 
-def _ring() -> None:
+def _ring(task: str = INGEST_TASK, queue: str = INGEST_QUEUE) -> None:
     try:
-        app.send_task(INGEST_TASK, queue=INGEST_QUEUE)
+        app.send_task(task, queue=queue)
     except KombuError:
-        logger.warning("the broker is away; waiting photos will be found by the sweeper")
+        logger.warning("the broker is away; what waits will be found by the sweeper")

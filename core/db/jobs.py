@@ -167,6 +167,18 @@ def put_item(
     return made
 
 
+def work(conn: Connection, job_id: UUID) -> dict[str, Any]:
+    """Return what the photos of a job cost so far; see `core.stages.Work.to_json`."""
+    found: dict[str, Any] | None = fetch_value(conn, SQL["work"], {"id": job_id})
+    return found or {}
+
+
+def others_wait(conn: Connection, lane: UUID) -> bool:
+    """Say whether photos of other lanes wait for workers."""
+    waits: bool = fetch_value(conn, SQL["others_wait"], {"lane": lane})
+    return waits
+
+
 def name_items(conn: Connection, image_id: UUID, person_id: UUID) -> None:
     """Say whose face an image shows that workers have still to index."""
     execute(conn, SQL["name_items"], {"image_id": image_id, "person_id": person_id})

@@ -35,6 +35,8 @@ def upgrade() -> None:
         CREATE INDEX items_by_lane ON items (lane, id) WHERE state IN ('waiting', 'running');
         CREATE INDEX items_by_person ON items (person_id) WHERE person_id IS NOT NULL;
         CREATE INDEX items_by_key ON items (job_id, key);
+        CREATE INDEX items_unread ON items (job_id, position)
+            WHERE state = 'waiting' AND lane IS NULL;
         -- Most items are indexed: they need no index to be found.
         CREATE INDEX items_by_end ON items (job_id, state, position)
             WHERE state IN ('skipped', 'rejected', 'failed', 'dead');

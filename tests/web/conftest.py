@@ -4,6 +4,7 @@ A test picture is a row of coloured squares, each a face: red says who it is, gr
 photo of them differs. Black squares are background.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -23,6 +24,7 @@ from core import access, analysis, indexing
 from core.errors import BadImage, BrokerUnavailable
 from core.faces import AnalysedFace, DetectedFace, Embedding, Quality
 from core.images import Copies, PhotoLimits, decode, small_copies
+from core.import_reading import read_one
 from core.pipeline import AnalysedPhoto
 from core.services import Services, close_services, open_services
 from core.settings import Settings
@@ -127,6 +129,12 @@ class Bell:
 
     def indexes(self) -> None:
         self._require_broker()
+
+    def imports(self) -> None:
+        self._require_broker()
+        ring = self.ingest
+        while self.workers and read_one(self._services, self.spaces, ring, threading.Event()):
+            pass
 
     def _require_broker(self) -> None:
         if not self.broker:

@@ -18,6 +18,7 @@ from core.db.collections import Collection
 from core.db.index_work import Action
 from core.db.jobs import backlog
 from core.doorbell import (
+    IMPORT_TASK,
     INDEX_TASK,
     INGEST_QUEUE,
     INGEST_TASK,
@@ -54,6 +55,9 @@ class Bell:
 
     def indexes(self) -> None:
         self.app.send_task(INDEX_TASK, queue=MAINTENANCE_QUEUE)
+
+    def imports(self) -> None:
+        self.app.send_task(IMPORT_TASK, queue=MAINTENANCE_QUEUE)
 
 
 @pytest.fixture

@@ -146,6 +146,17 @@ UPDATE items
        lease_until = NULL, finished_at = now()
  WHERE id = %(id)s;
 
+-- name: work
+SELECT work FROM jobs WHERE id = %(id)s;
+
+-- name: others_wait
+-- Whether photos of another lane wait for workers; looks at one of each lane at most.
+SELECT count(*) > 0
+  FROM (SELECT 1 FROM lanes
+         WHERE lanes.id <> %(lane)s AND NOT lanes.paused
+           AND EXISTS (SELECT 1 FROM items WHERE items.lane = lanes.id AND items.state = 'waiting')
+         LIMIT 1) AS first;
+
 -- name: lock_work
 SELECT work FROM jobs WHERE id = %(id)s FOR NO KEY UPDATE;
 

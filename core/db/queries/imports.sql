@@ -1,0 +1,229 @@
+-- name: insert
+INSERT INTO imports (id, collection_id, name, external_id, source, path, options, actor, state,
+                     bytes_expected, pace_from)
+VALUES (%(id)s, %(collection_id)s, %(name)s, %(external_id)s, %(source)s, %(path)s, %(options)s,
+        %(actor)s, %(state)s, %(bytes_expected)s, now());
+
+-- name: get
+SELECT * FROM imports WHERE id = %(id)s;
+
+-- name: space
+SELECT collections.space_id
+  FROM imports JOIN collections ON collections.id = imports.collection_id
+ WHERE imports.id = %(id)s;
+
+-- name: by_external_id
+SELECT * FROM imports WHERE collection_id = %(collection_id)s AND external_id = %(external_id)s;
+
+-- name: lock
+SELECT * FROM imports WHERE id = %(id)s FOR UPDATE;
+
+-- name: page
+-- Newest first.
+SELECT * FROM imports
+ WHERE collection_id = %(collection_id)s AND (%(after)s::uuid IS NULL OR id < %(after)s)
+ ORDER BY id DESC
+ LIMIT %(limit)s;
+
+-- name: open
+-- Of all collections, oldest first.
+SELECT * FROM imports WHERE closed_at IS NULL ORDER BY id LIMIT %(limit)s;
+
+-- name: delete
+-- With its job go its items.
+WITH gone AS (DELETE FROM lanes WHERE id = %(id)s)
+DELETE FROM jobs WHERE id = %(id)s;
+
+-- name: set_state
+UPDATE imports
+   SET state = %(state)s, reason = %(reason)s, detail = %(detail)s, lease = NULL, lease_until = NULL,
+       held_up_by = NULL, attempts = 0,
+       read_at = CASE WHEN %(state)s = 'read' THEN now() ELSE read_at END
+ WHERE id = %(id)s;
+
+-- name: set_paused
+UPDATE imports SET paused = %(paused)s WHERE id = %(id)s;
+
+-- name: set_pace
+UPDATE imports SET pace_from = now(), pace_items = %(items)s WHERE id = %(id)s;
+
+-- name: expect
+UPDATE imports
+   SET entries_expected = coalesce(%(entries)s, entries_expected),
+       bytes_expected = coalesce(%(bytes)s, bytes_expected)
+ WHERE id = %(id)s;
+
+-- name: take
+-- Of those with something to read and room for more items, the one that was looked at longest ago.
+UPDATE imports
+   SET lease = %(lease)s, lease_until = now() + make_interval(secs => %(lease_s)s),
+       looked_at = clock_timestamp(), attempts = attempts + 1
+ WHERE id = (SELECT id FROM imports
+              WHERE closed_at IS NULL AND state = 'reading' AND NOT paused
+                AND attempts < %(max_attempts)s
+                AND (lease_until IS NULL OR lease_until < now())
+                AND NOT EXISTS (SELECT 1 FROM items
+                                 WHERE lane = imports.id AND state IN ('waiting', 'running')
+                                OFFSET %(ahead)s)
+              ORDER BY looked_at NULLS FIRST, id
+              LIMIT 1
+                FOR UPDATE SKIP LOCKED)
+RETURNING *;
+
+-- name: renew
+UPDATE imports
+   SET lease_until = now() + make_interval(secs => %(lease_s)s), held_up_by = %(held_up_by)s
+ WHERE id = %(id)s AND lease = %(lease)s
+RETURNING paused OR state <> 'reading';
+
+-- name: advance
+-- In the transaction that writes the items; changes nothing when somebody else reads it now.
+UPDATE imports
+   SET entries_read = greatest(entries_read, %(entries_read)s),
+       bytes_read = greatest(bytes_read, %(bytes_read)s),
+       lease_until = now() + make_interval(secs => %(lease_s)s), attempts = 0, held_up_by = NULL,
+       detail = NULL
+ WHERE id = %(id)s AND lease = %(lease)s AND state = 'reading';
+
+-- name: append
+-- Room for more items of an import that is still sent; returns where they begin.
+UPDATE imports
+   SET entries_read = entries_read + %(entries)s, bytes_read = bytes_read + %(bytes)s
+ WHERE id = %(id)s
+RETURNING entries_read - %(entries)s;
+
+-- name: passed_over
+UPDATE imports SET entries_passed_over = %(count)s WHERE id = %(id)s;
+
+-- name: note
+UPDATE imports SET detail = %(detail)s WHERE id = %(id)s AND lease = %(lease)s;
+
+-- name: set_forecast
+UPDATE imports SET forecast = %(forecast)s WHERE id = %(id)s;
+
+-- name: let_go
+UPDATE imports SET lease = NULL, lease_until = NULL, attempts = 0
+ WHERE id = %(id)s AND lease = %(lease)s;
+
+-- name: give_up
+-- Their readers failed, and said why, or died each time.
+UPDATE imports
+   SET state = 'failed', reason = CASE WHEN detail IS NULL THEN 'worker_lost' ELSE 'reading_failed' END,
+       detail = coalesce(detail, %(detail)s), lease = NULL, lease_until = NULL
+ WHERE closed_at IS NULL AND state = 'reading' AND attempts >= %(max_attempts)s
+   AND lease_until < now()
+RETURNING id;
+
+-- name: reading_waits
+SELECT count(*) > 0
+  FROM (SELECT 1 FROM imports
+         WHERE closed_at IS NULL AND state = 'reading' AND NOT paused
+           AND attempts < %(max_attempts)s
+           AND (lease_until IS NULL OR lease_until < now())
+         LIMIT 1) AS first;
+
+-- name: open_items
+-- How many of an import workers have still to take or finish, up to a number.
+SELECT count(*)
+  FROM (SELECT 1 FROM items WHERE lane = %(id)s AND state IN ('waiting', 'running')
+         LIMIT %(most)s) AS some;
+
+-- name: unread
+-- Items that wait for their photo: those that are tried again.
+SELECT position FROM items
+ WHERE job_id = %(id)s AND state = 'waiting' AND lane IS NULL
+ ORDER BY position;
+
+-- name: keys
+-- Which of these names there are.
+SELECT DISTINCT ON (key) id, job_id, collection_id, image_id, position, key, state, reason, detail,
+       attempts
+  FROM items WHERE job_id = %(id)s AND key = ANY(%(keys)s)
+ ORDER BY key, position;
+
+-- name: results
+SELECT id, job_id, collection_id, image_id, position, key, state, reason, detail, attempts
+  FROM items
+ WHERE job_id = %(id)s AND position > %(after)s
+ ORDER BY position
+ LIMIT %(limit)s;
+
+-- name: results_in_state
+SELECT id, job_id, collection_id, image_id, position, key, state, reason, detail, attempts
+  FROM items
+ WHERE job_id = %(id)s AND position > %(after)s AND state = %(state)s
+ ORDER BY position
+ LIMIT %(limit)s;
+
+-- name: results_not_indexed
+-- Says for the planner which states its index is of.
+SELECT id, job_id, collection_id, image_id, position, key, state, reason, detail, attempts
+  FROM items
+ WHERE job_id = %(id)s AND position > %(after)s AND state = %(state)s
+   AND state IN ('skipped', 'rejected', 'failed', 'dead')
+ ORDER BY position
+ LIMIT %(limit)s;
+
+-- name: counts
+SELECT state, reason, count(*) FROM items WHERE job_id = %(id)s GROUP BY state, reason;
+
+-- name: retry_photos
+-- Those that failed with their photo stored wait for a worker again; returns their images.
+UPDATE items
+   SET state = 'waiting', lane = job_id, attempts = 0, reason = NULL, detail = NULL, finished_at = NULL
+ WHERE job_id = %(id)s AND state = ANY(%(states)s) AND image_id IS NOT NULL
+   AND state IN ('failed', 'dead')
+RETURNING image_id;
+
+-- name: retry_sources
+-- Those whose source could not be read wait for a reader again.
+UPDATE items
+   SET state = 'waiting', attempts = 0, reason = NULL, detail = NULL, finished_at = NULL
+ WHERE job_id = %(id)s AND state = 'failed' AND image_id IS NULL;
+
+-- name: reopen
+UPDATE imports SET closed_at = NULL, counts = NULL WHERE id = %(id)s;
+
+-- name: to_settle
+-- Those without an open item that are not marked as closed yet.
+SELECT id FROM imports
+ WHERE closed_at IS NULL AND state IN ('read', 'cancelled', 'failed')
+   AND (%(id)s::uuid IS NULL OR id = %(id)s)
+   AND NOT EXISTS (SELECT 1 FROM items
+                    WHERE lane = imports.id AND state IN ('waiting', 'running'))
+   AND NOT EXISTS (SELECT 1 FROM items
+                    WHERE job_id = imports.id AND state = 'waiting' AND lane IS NULL)
+ ORDER BY id
+   FOR UPDATE SKIP LOCKED;
+
+-- name: close
+UPDATE imports SET closed_at = now(), counts = %(counts)s WHERE id = %(id)s;
+
+-- name: lock_cancelled
+-- Photos of a cancelled import that no worker has taken and nobody else has sent.
+SELECT images.id
+  FROM items
+  JOIN images ON images.id = items.image_id AND images.state = 'waiting'
+ WHERE items.lane = %(id)s AND items.state = 'waiting'
+   AND NOT EXISTS (SELECT 1 FROM items AS other
+                    WHERE other.image_id = images.id AND other.job_id <> items.job_id)
+ ORDER BY images.id
+ LIMIT %(limit)s
+   FOR UPDATE OF images;
+
+-- name: cancel_photos
+UPDATE items SET state = 'skipped', reason = 'cancelled', finished_at = now()
+ WHERE job_id = %(id)s AND image_id = ANY(%(image_ids)s) AND state = 'waiting'
+RETURNING image_id;
+
+-- name: cancel_unread
+UPDATE items SET state = 'skipped', reason = 'cancelled', finished_at = now()
+ WHERE job_id = %(id)s AND state = 'waiting' AND lane IS NULL;
+
+-- name: spools
+-- Of these imports, those whose received bytes may still be needed.
+SELECT id FROM imports
+ WHERE id = ANY(%(ids)s)
+   AND (closed_at IS NULL
+        OR EXISTS (SELECT 1 FROM items
+                    WHERE job_id = imports.id AND state = 'failed' AND image_id IS NULL));

@@ -1,0 +1,29 @@
+"""Making what is written to a disk survive a power cut."""
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that they survive as what is in them does."""
+    if folder.exists():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed in a folder stay so."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(file: IO[Any]) -> None:
+    """Make what was written to a file stay there."""
+    file.flush()
+    os.fsync(file.fileno())

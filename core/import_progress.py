@@ -1,0 +1,171 @@
+"""How far an import is: in how many items, how fast, how long still, and what keeps it from being faster."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from core import imports, workers_seen
+from core.db import imports as rows
+from core.db import jobs as job_rows
+from core.db.imports import Counts, Import
+from core.errors import BrokerUnavailable
+from core.imports import Source
+from core.services import Services
+from core.stages import Stage, Work
+
+SHORTEST_S: Final = 2.0
+"""Since the start, before which no speed is told: it would be that of the first batch."""
+
+
+class State(StrEnum):
+    """What people are told of an import."""
+
+    #: Its bytes are still sent.
+    RECEIVING = "receiving"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    #: The rest of it could not be read; what came before is indexed.
+    FAILED = "failed"
+
+
+class Limit(StrEnum):
+    """What an import waits for most, beside the stages of indexing (`core.stages.Stage`)."""
+
+    SENDER = "sender"
+    WORKERS = "no_worker"
+    DISK = "disk"
+    READING = "reading"
+    TURNS = "turns"
+
+
+ADVICE: Final = {
+    Limit.SENDER: "It waits for whoever sends it.",
+    Limit.WORKERS: "No worker is running that has its model pack; see `facesearch status`.",
+    Limit.DISK: "The disk is nearly full: free some.",
+    Limit.READING: "Reading limits: the archive, the folder or the hosts that it comes from.",
+    Limit.TURNS: "It takes turns with other imports and uploads.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An import at one moment.
+
+    Attributes:
+        total: Items that there will be; None where only reading tells.
+        rate: Items per second since it runs without a pause; None at the beginning and the end.
+        eta_s: Seconds until its end at that rate.
+        limit: A `Limit` or a `Stage`; None when nothing is to do.
+        advice: One sentence on *limit*.
+        work: What its photos cost so far.
+    """
+
+    found: Import
+    state: State
+    counts: Counts
+    total: int | None
+    rate: float | None
+    eta_s: float | None
+    limit: Limit | Stage | None
+    advice: str | None
+    work: Work
+
+    @property
+    def done(self) -> int:
+        """Items in their final state."""
+        return self.counts.total - self.counts.open
+
+
+def progress(services: Services, import_id: UUID) -> Progress:
+    """Return how far an import is.
+
+    Raises:
+        ImportNotFound: There is none with this id.
+    """
+    with services.pool.connection() as conn:
+        found = imports.get(conn, import_id)
+        counts = _counts(found) or rows.counts(conn, import_id)
+        work = Work.from_json(job_rows.work(conn, import_id))
+        space = rows.space(conn, import_id)
+        shared = found.closed_at is None and job_rows.others_wait(conn, import_id)
+    over = found.closed_at is None and found.state != "receiving" and not counts.open
+    if over and imports.settle(services, import_id):
+        return progress(services, import_id)
+    state = _state(found, counts)
+    total, rate = _total(found, counts), _rate(found, counts)
+    left = None if total is None else total - (counts.total - counts.open)
+    limit = _limit(services, found, counts, work, space, shared=shared)
+    return Progress(
+        found,
+        state,
+        counts,
+        total,
+        rate,
+        left / rate if left and rate else None,
+        limit,
+        _advice(limit, work),
+        work,
+    )
+
+
+def _counts(found: Import) -> Counts | None:
+    return None if found.counts is None else Counts(**found.counts)
+
+
+def _state(found: Import, counts: Counts) -> State:
+    if found.closed_at is not None:
+        return {"cancelled": State.CANCELLED, "failed": State.FAILED}.get(found.state, State.DONE)
+    if found.paused:
+        return State.PAUSED
+    return State.RECEIVING if found.state == "receiving" and not counts.total else State.RUNNING
+
+
+def _total(found: Import, counts: Counts) -> int | None:
+    if found.state in ("read", "cancelled", "failed"):
+        return counts.total
+    if found.entries_expected is not None:
+        return max(found.entries_expected, counts.total)
+    if found.source != Source.ARCHIVE or not found.bytes_read or found.bytes_expected is None:
+        return None
+    # As many for the rest of the archive as for the part that is read.
+    return max(counts.total, round(counts.total * found.bytes_expected / found.bytes_read))
+
+
+def _rate(found: Import, counts: Counts) -> float | None:
+    if found.pace_from is None or found.closed_at is not None or found.paused:
+        return None
+    seconds = (datetime.now(UTC) - found.pace_from).total_seconds()
+    done = counts.total - counts.open - found.pace_items
+    return done / seconds if seconds >= SHORTEST_S and done > 0 else None
+
+
+def _limit(
+    services: Services, found: Import, counts: Counts, work: Work, space: str, *, shared: bool
+) -> Limit | Stage | None:
+    if found.closed_at is not None or found.paused:
+        return None
+    if found.state == "receiving" and not counts.open:
+        return Limit.SENDER
+    if not _has_worker(services, space):
+        return Limit.WORKERS
+    if found.held_up_by == "disk":
+        return Limit.DISK
+    if found.state == "reading" and not counts.states.get("waiting"):
+        return Limit.READING
+    return Limit.TURNS if shared else work.limit
+
+
+def _has_worker(services: Services, space: str) -> bool:
+    try:
+        workers = workers_seen.workers(services.broker)
+    except BrokerUnavailable:
+        return False
+    return any(each.ready and space in each.spaces for each in workers)
+
+
+def _advice(limit: Limit | Stage | None, work: Work) -> str | None:
+    return ADVICE[limit] if isinstance(limit, Limit) else work.advice if limit else None

@@ -1,0 +1,369 @@
+"""Reading imports: entry by entry into items and photos, as far ahead of the workers as is useful.
+
+Whoever reads an import holds a lease on it. How far it is read is written down in the transaction that
+writes the items, so that after a crash the next reader goes on behind the last of them.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import Final, TypeAlias
+from uuid import UUID, uuid4
+
+from psycopg.errors import UniqueViolation
+
+from core import forecast, imports
+from core.analysis import Analyser
+from core.db import collections as collection_rows
+from core.db import imports as rows
+from core.db.imports import Import
+from core.errors import DiskFull, FaceSearchError, PhotoDiffers
+from core.images import PhotoLimits
+from core.import_sources import Entry, Found, PassedOver, Sources, offer
+from core.imports import Options, Source
+from core.leases import kept
+from core.offers import Refusal, Upload, check
+from core.services import Services, require_disk
+from core.settings import MIB, Settings
+from core.spool import Spool, spools
+from core.storing import Place, files_go_with_rows, store
+
+logger = logging.getLogger(__name__)
+
+ROUND: Final = 32
+"""Entries whose items are written in one transaction."""
+
+ROUND_BYTES: Final = 64 * MIB
+"""Of their photos together, beyond which a round is written early."""
+
+LOADED_AT_ONCE: Final = 8
+
+PAUSE_S: Final = 0.25
+"""Between two looks whether there is room again."""
+
+LONGEST_WAIT_S: Final = 10.0
+"""Without room for so long, a reader leaves the import to whoever finds room in it again."""
+
+HUNG_LEASES: Final = 60
+
+TRIES: Final = 3
+"""To write a round: an external id may be taken by somebody else between a look and the writing."""
+
+READER_LOST: Final = "Its readers died each time they tried: this cannot be read."
+
+
+class _NotOursError(Exception):
+    """The import was paused, cancelled, deleted, or others are to have their turn."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One import that is read by this thread.
+
+    Attributes:
+        passed_over: Entries that nobody meant to send.
+        failure: What ended the source early.
+    """
+
+    services: Services
+    found: Import
+    lease: UUID
+    passed_over: int = 0
+    failure: FaceSearchError | None = None
+
+    @property
+    def options(self) -> Options:
+        """Of the import."""
+        return Options.from_json(self.found.options)
+
+    def renew(self, held_up_by: str | None = None) -> None:
+        """Hold it longer.
+
+        Raises:
+            _NotOursError: It is not to be read any more.
+        """
+        with self.services.pool.connection() as conn:
+            ours = rows.renew(
+                conn,
+                self.found.id,
+                lease=self.lease,
+                lease_s=self.services.settings.lease_s,
+                held_up_by=held_up_by,
+            )
+        if not ours:
+            raise _NotOursError
+
+
+def read_one(
+    services: Services,
+    analysers: Mapping[str, Analyser],
+    ring: Callable[[], None],
+    stop: threading.Event,
+) -> bool:
+    """Take an import that waits to be read, and read it until it ends or others must have a turn.
+
+    Args:
+        analysers: By space id; for dry runs.
+        ring: Asks for a worker.
+        stop: Set when this process is to end.
+
+    Returns:
+        False when there was none.
+    """
+    settings = services.settings
+    lease = uuid4()
+    with services.pool.connection() as conn:
+        found = rows.take(
+            conn,
+            lease=lease,
+            lease_s=settings.lease_s,
+            ahead=settings.import_ahead,
+            max_attempts=settings.max_attempts,
+        )
+    if found is None:
+        return False
+    reading = _Reading(services, found, lease)
+    try:
+        with kept(partial(_renew, reading), settings.lease_s, most_leases=HUNG_LEASES):
+            _read_all(reading, analysers, ring, stop)
+    except _NotOursError:
+        with services.pool.connection() as conn:
+            rows.let_go(conn, found.id, lease=lease)
+    except Exception as error:
+        # Its lease runs out, and the attempt counts: what breaks its readers each time is given up.
+        logger.exception("import %s cannot be read now", found.id)
+        with services.pool.connection() as conn:
+            rows.note(conn, found.id, lease=lease, detail=f"Reading failed: {_told(error)}")
+    return True
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, FaceSearchError) else f"{type(error).__name__}."
+
+
+def _renew(reading: _Reading) -> None:
+    with suppress(_NotOursError):  # the thread that reads it will see that, too
+        reading.renew()
+
+
+def _read_all(
+    reading: _Reading,
+    analysers: Mapping[str, Analyser],
+    ring: Callable[[], None],
+    stop: threading.Event,
+) -> None:
+    with Sources(reading.services) as sources:
+        try:
+            _prepare(reading, sources)
+            if reading.options.dry_run:
+                _forecast(reading, sources, analysers)
+            else:
+                _read(reading, sources, ring, stop)
+        except FaceSearchError as error:
+            if error.retryable:
+                raise
+            reading.failure = error
+    _end(reading)
+
+
+def _prepare(reading: _Reading, sources: Sources) -> None:
+    """Look at the whole before its first entry: is it what was sent, and how much is it?"""
+    found, settings = reading.found, reading.services.settings
+    if found.entries_read or found.entries_expected is not None:
+        return
+    size = None
+    if found.source != Source.FOLDER:
+        spool = Spool(settings, found.id)
+        size = spool.size()
+        said = reading.options.sha256
+        if said is not None and spool.sha256().hex() != said.lower():
+            raise PhotoDiffers("The bytes that came are not those whose SHA-256 was given.")
+    expected = sources.expected(found)
+    with reading.services.pool.connection() as conn:
+        rows.expect(conn, found.id, entries=expected, bytes=size)
+    reading.found = replace(found, entries_expected=expected)
+
+
+def _forecast(reading: _Reading, sources: Sources, analysers: Mapping[str, Analyser]) -> None:
+    made = forecast.run(reading.services, sources, reading.found, analysers)
+    with reading.services.pool.connection() as conn:
+        rows.set_forecast(conn, reading.found.id, made.to_json())
+
+
+def _read(
+    reading: _Reading, sources: Sources, ring: Callable[[], None], stop: threading.Event
+) -> None:
+    """Read what is left, round by round."""
+    with reading.services.pool.connection() as conn:
+        again = set(rows.unread(conn, reading.found.id))
+    with (
+        sources.entries(reading.found) as entries,
+        ThreadPoolExecutor(LOADED_AT_ONCE, thread_name_prefix="import") as loaders,
+    ):
+        wanted = _wanted(reading, entries, again)
+        while True:
+            _wait_for_room(reading, stop)
+            part = _round(wanted, loaders, reading.options)
+            if not part:
+                break
+            if _write(reading, part):
+                ring()
+
+
+def _wanted(
+    reading: _Reading, entries: Iterator[Found], again: Container[int]
+) -> Iterator[tuple[int, Entry]]:
+    """Yield the entries without items, with their positions; what ends them early is kept."""
+    position = 0
+    try:
+        for each in entries:
+            if isinstance(each, PassedOver):
+                reading.passed_over += each.count
+                continue
+            if position >= reading.found.entries_read or position in again:
+                yield position, each
+            position += 1
+    except FaceSearchError as error:
+        reading.failure = error
+
+
+Loaded: TypeAlias = tuple[int, Entry, Upload | Refusal]
+
+
+def _round(
+    wanted: Iterator[tuple[int, Entry]], loaders: ThreadPoolExecutor, options: Options
+) -> list[Loaded]:
+    """Load the next entries, several at a time."""
+    part: list[Loaded] = []
+    size = 0
+    while len(part) < ROUND and size < ROUND_BYTES:
+        some = list(islice(wanted, LOADED_AT_ONCE))
+        if not some:
+            break
+        offers = loaders.map(partial(offer, options=options), [entry for _, entry in some])
+        for (position, entry), offered in zip(some, offers, strict=True):
+            part.append((position, entry, offered))
+            size += len(offered.data) if isinstance(offered, Upload) else 0
+    return part
+
+
+def _wait_for_room(reading: _Reading, stop: threading.Event) -> None:
+    """Return when the workers are not too far behind, and there is disk for another round.
+
+    Raises:
+        _NotOursError: Until then somebody else shall have this thread, or the process ends.
+    """
+    settings = reading.services.settings
+    waited = 0.0
+    while True:
+        if stop.is_set():
+            raise _NotOursError
+        held_up_by = _held_up_by(reading, settings)
+        if held_up_by is None:
+            return
+        reading.renew(held_up_by)
+        if waited >= LONGEST_WAIT_S and _others_wait(reading):
+            raise _NotOursError
+        stop.wait(PAUSE_S)
+        waited += PAUSE_S
+
+
+def _held_up_by(reading: _Reading, settings: Settings) -> str | None:
+    with reading.services.pool.connection() as conn:
+        open_items = rows.open_items(conn, reading.found.id, most=settings.import_ahead)
+    if open_items >= settings.import_ahead:
+        return "backlog"
+    try:
+        require_disk(settings, ROUND_BYTES)
+    except DiskFull:
+        return "disk"
+    return None
+
+
+def _others_wait(reading: _Reading) -> bool:
+    with reading.services.pool.connection() as conn:
+        return rows.reading_waits(conn, max_attempts=reading.services.settings.max_attempts)
+
+
+def _write(reading: _Reading, part: Sequence[Loaded]) -> bool:
+    """Write the items of a round and how far it is; return whether workers have something to do.
+
+    Raises:
+        _NotOursError: Nothing was written: it is not to be read any more.
+    """
+    services, found = reading.services, reading.found
+    limits = PhotoLimits.of(services.settings)
+    photos = [check(offered, limits) for _, _, offered in part]
+    place = Place(
+        found.collection_id, found.id, found.id, reading.options.on_duplicate, each_alone=True
+    )
+    last, entry, _ = part[-1]
+    for left in reversed(range(TRIES)):
+        try:
+            with files_go_with_rows(services, photos), services.pool.connection() as conn:
+                collection_rows.hold(conn, [found.collection_id])
+                ours = rows.advance(
+                    conn,
+                    found.id,
+                    lease=reading.lease,
+                    lease_s=services.settings.lease_s,
+                    entries_read=last + 1,
+                    bytes_read=entry.bytes_read,
+                )
+                if not ours:
+                    raise _NotOursError
+                done = store(conn, services, place, photos, [position for position, _, _ in part])
+            return any(each.state == "waiting" for each in done)
+        except UniqueViolation:
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _end(reading: _Reading) -> None:
+    """Write down that all is read, or why the rest is not."""
+    services, found, failure = reading.services, reading.found, reading.failure
+    with services.pool.connection() as conn:
+        locked = rows.lock(conn, found.id)
+        if locked is None or locked.lease != reading.lease or locked.state != "reading":
+            return
+        rows.passed_over(conn, found.id, reading.passed_over)
+        if failure is None:
+            rows.set_state(conn, found.id, "read")
+        else:
+            rows.set_state(conn, found.id, "failed", reason=failure.code, detail=str(failure))
+            rows.cancel_unread(conn, found.id)
+    imports.settle(services, found.id)
+
+
+def sweep(services: Services) -> None:
+    """Give up imports whose readers die each time, close those that are over, and remove the received
+    bytes of imports that are gone.
+    """
+    with services.pool.connection() as conn:
+        for each in rows.give_up(
+            conn, max_attempts=services.settings.max_attempts, detail=READER_LOST
+        ):
+            logger.error("import %s was given up", each)
+    imports.settle(services)
+    _remove_forgotten(services)
+
+
+def _remove_forgotten(services: Services) -> None:
+    there = dict(spools(services.settings))
+    if there:
+        with services.pool.connection() as conn:
+            needed = rows.needing_spools(conn, list(there))
+        for import_id in there.keys() - needed:
+            Spool(services.settings, import_id).remove()
+
+
+def reading_waits(services: Services) -> bool:
+    """Say whether an import waits for a reader."""
+    with services.pool.connection() as conn:
+        return rows.reading_waits(conn, max_attempts=services.settings.max_attempts)

@@ -1,0 +1,410 @@
+"""Imports: bulk jobs over many photos, from their beginning to their end.
+
+An import is first *received* (unless a folder of the server is its source), then *read*: each of its
+entries becomes an item, and each photo among them waits for a worker as an upload does. It is *closed*
+when every item has its final state. `core.import_reading` does the reading.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+from uuid import UUID, uuid4
+
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
+
+from core import intake, server_folders
+from core.db import collections as collection_rows
+from core.db import images as image_rows
+from core.db import imports as rows
+from core.db import jobs as job_rows
+from core.db import removals
+from core.db.imports import Import
+from core.db.jobs import Item
+from core.db.pool import Connection
+from core.doorbell import Doorbell
+from core.enrolment import PersonRef
+from core.errors import (
+    BrokerUnavailable,
+    CollectionNotFound,
+    ImportNotFound,
+    InvalidRequest,
+    NameTaken,
+    WrongState,
+)
+from core.manifests import Format
+from core.offers import OnDuplicate, Upload
+from core.person_folders import person_of
+from core.removal import remove_files
+from core.services import Services, require_disk
+from core.spool import Spool
+
+CANCELLED_AT_ONCE: Final = 200
+
+RETRIED: Final = ("failed",)
+RETRIED_WITH_DEAD: Final = ("failed", "dead")
+
+
+class Source(StrEnum):
+    """Where the photos of an import come from."""
+
+    #: They are sent one by one, or several in a request, until the sender says that these are all.
+    FILES = "files"
+    #: A ZIP or TAR, sent at once or in parts.
+    ARCHIVE = "archive"
+    #: A list that names uploaded files, files of the server, objects of buckets, or addresses.
+    MANIFEST = "manifest"
+    #: A folder of the server with all below it.
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What holds for all items of an import.
+
+    Attributes:
+        people_by_folder: The folder that a photo lies in is the name of who is on it.
+        dry_run: Nothing is stored; a sample says what would be.
+        tags: Added to those of each item.
+        metadata: Of items that have none of a name.
+        captured_at: Of items that give no time.
+        format: Of a manifest.
+        sha256: Of the archive or manifest, as the sender says; 64 hex digits.
+    """
+
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP
+    people_by_folder: bool = False
+    dry_run: bool = False
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    captured_at: datetime | None = None
+    format: Format | None = None
+    sha256: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a row keeps."""
+        return {
+            "on_duplicate": self.on_duplicate.value,
+            "people_by_folder": self.people_by_folder,
+            "dry_run": self.dry_run,
+            "tags": list(self.tags),
+            "metadata": dict(self.metadata),
+            "captured_at": None if self.captured_at is None else self.captured_at.isoformat(),
+            "format": None if self.format is None else self.format.value,
+            "sha256": self.sha256,
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """Read what a row keeps."""
+        captured_at, format_ = kept["captured_at"], kept["format"]
+        return cls(
+            on_duplicate=OnDuplicate(kept["on_duplicate"]),
+            people_by_folder=kept["people_by_folder"],
+            dry_run=kept["dry_run"],
+            tags=tuple(kept["tags"]),
+            metadata=kept["metadata"],
+            captured_at=None if captured_at is None else datetime.fromisoformat(captured_at),
+            format=None if format_ is None else Format(format_),
+            sha256=kept["sha256"],
+        )
+
+
+def with_options(upload: Upload, options: Options) -> Upload:
+    """Add to a photo what holds for all of its import; what is said of it alone comes first.
+
+    Raises:
+        ItemInvalid: The folder that it lies in is called what nobody can be.
+    """
+    person = upload.person
+    if person is None and options.people_by_folder:
+        name = person_of(upload.key)
+        person = None if name is None else PersonRef(name=name)
+    return replace(
+        upload,
+        person=person,
+        tags=tuple(dict.fromkeys((*upload.tags, *options.tags))),
+        metadata={**options.metadata, **upload.metadata},
+        captured_at=upload.captured_at or options.captured_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An import that somebody asks for.
+
+    Attributes:
+        external_id: The sender's own: asking again with it gives the same import.
+        path: Of a folder.
+        bytes: Of the archive or manifest, if that is known: it is whole when so many are there.
+    """
+
+    source: Source
+    name: str
+    options: Options = Options()
+    external_id: str | None = None
+    path: str | None = None
+    bytes: int | None = None
+
+
+def create(
+    services: Services, doorbell: Doorbell, collection_id: UUID, wish: Wish, *, actor: str
+) -> tuple[Import, bool]:
+    """Make an import, or find the one that has this external id; return whether it is new.
+
+    Raises:
+        CollectionNotFound: There is no such collection.
+        SourceNotAllowed, SourceMissing: The folder may not be read, or is not there.
+        InvalidRequest: A dry run of photos that are sent one by one.
+        NameTaken: The external id belongs to an import of something else.
+        DiskFull: The announced bytes would leave too little disk.
+    """
+    _require_possible(services, wish)
+    state = "reading" if wish.source is Source.FOLDER else "receiving"
+    try:
+        with services.pool.connection() as conn:
+            collection_rows.hold(conn, [collection_id])
+            known = _same(conn, collection_id, wish)
+            if known is not None:
+                return known, False
+            import_id = job_rows.insert(conn, collection_id=collection_id, kind="import")
+            job_rows.open_lane(conn, import_id, collection_id=collection_id)
+            rows.insert(
+                conn,
+                import_id,
+                collection_id=collection_id,
+                name=wish.name,
+                external_id=wish.external_id,
+                source=wish.source.value,
+                path=wish.path,
+                options=wish.options.to_json(),
+                actor=actor,
+                state=state,
+                bytes_expected=wish.bytes,
+            )
+            made = get(conn, import_id)
+    except ForeignKeyViolation:
+        raise CollectionNotFound(collection_id) from None
+    except UniqueViolation:  # of two at once the other one was faster
+        return create(services, doorbell, collection_id, wish, actor=actor)
+    if state == "reading":
+        ring(doorbell)
+    return made, True
+
+
+def _require_possible(services: Services, wish: Wish) -> None:
+    if wish.path is not None:
+        server_folders.resolve(services.settings, wish.path)
+    if wish.options.dry_run and wish.source is Source.FILES:
+        raise InvalidRequest("A dry run needs all photos at once: an archive, manifest or folder.")
+    if wish.bytes is not None:
+        require_disk(services.settings, wish.bytes)
+
+
+def _same(conn: Connection, collection_id: UUID, wish: Wish) -> Import | None:
+    if wish.external_id is None:
+        return None
+    known = rows.by_external_id(conn, collection_id, wish.external_id)
+    if known is None:
+        return None
+    asked = (wish.source.value, wish.path, wish.options.to_json())
+    if (known.source, known.path, known.options) != asked:
+        raise NameTaken(f"The external id {wish.external_id!r} belongs to another import.")
+    return known
+
+
+def get(conn: Connection, import_id: UUID) -> Import:
+    """Return one import.
+
+    Raises:
+        ImportNotFound: There is none with this id.
+    """
+    found = rows.get(conn, import_id)
+    if found is None:
+        raise ImportNotFound(import_id)
+    return found
+
+
+def page(
+    conn: Connection, collection_id: UUID, *, limit: int, after: UUID | None = None
+) -> list[Import]:
+    """Return up to *limit* imports of a collection behind *after*, newest first."""
+    return rows.page(conn, collection_id, limit=limit, after=after)
+
+
+def results(
+    conn: Connection, import_id: UUID, *, limit: int, after: int = -1, state: str | None = None
+) -> list[Item]:
+    """Return up to *limit* items behind position *after*, in the sender's order."""
+    return rows.results(conn, import_id, limit=limit, after=after, state=state)
+
+
+def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
+    """Say that everything was sent; nothing happens when that was said before.
+
+    Raises:
+        ImportNotFound: There is none with this id.
+        WrongState: Bytes that were announced are missing, nothing came at all, or it is cancelled.
+    """
+    with services.pool.connection() as conn, _locked(conn, import_id) as found:
+        if found.state in ("reading", "read"):
+            return found
+        if found.state != "receiving":
+            raise WrongState(f"This import is {found.state}.")
+        if found.source == Source.FILES:
+            rows.set_state(conn, import_id, "read")
+        else:
+            _require_whole(services, found)
+            rows.set_state(conn, import_id, "reading")
+        rows.set_pace(conn, import_id, items=0)
+    ring(doorbell)
+    settle(services, import_id)
+    with services.pool.connection() as conn:
+        return get(conn, import_id)
+
+
+def _require_whole(services: Services, found: Import) -> None:
+    there = Spool(services.settings, found.id).size()
+    if not there:
+        raise WrongState("Nothing was sent yet.")
+    if found.bytes_expected is not None and there < found.bytes_expected:
+        raise WrongState(f"{there:,} of {found.bytes_expected:,} bytes are there.", offset=there)
+
+
+def pause(services: Services, import_id: UUID, *, paused: bool, doorbell: Doorbell) -> Import:
+    """Stop reading and indexing, or go on; photos that are at work are finished.
+
+    Raises:
+        ImportNotFound: There is none with this id.
+        WrongState: It is closed or cancelled.
+    """
+    with services.pool.connection() as conn, _locked(conn, import_id) as found:
+        if found.closed_at is not None or found.state in ("cancelled", "failed"):
+            raise WrongState("This import is over.")
+        rows.set_paused(conn, import_id, paused=paused)
+        job_rows.pause_lane(conn, import_id, paused=paused)
+        if not paused:
+            rows.set_pace(conn, import_id, items=_closed_items(conn, import_id))
+    if not paused:
+        ring(doorbell)
+    with services.pool.connection() as conn:
+        return get(conn, import_id)
+
+
+def retry(services: Services, doorbell: Doorbell, import_id: UUID, *, dead: bool = False) -> int:
+    """Let what failed be tried again; return how many items that are.
+
+    Args:
+        dead: Those whose workers died, too.
+
+    Raises:
+        ImportNotFound: There is none with this id.
+    """
+    with services.pool.connection() as conn, _locked(conn, import_id) as found:
+        collection_rows.hold(conn, [found.collection_id])
+        job_rows.open_lane(conn, import_id, collection_id=found.collection_id)
+        images = rows.retry_photos(conn, import_id, RETRIED_WITH_DEAD if dead else RETRIED)
+        for image_id in sorted(images):
+            image_rows.wait_again(conn, image_id)
+        sources = rows.retry_sources(conn, import_id)
+        if images or sources:
+            rows.reopen(conn, import_id)
+            rows.set_pace(conn, import_id, items=_closed_items(conn, import_id))
+        if sources:
+            rows.set_state(conn, import_id, "reading")
+    ring(doorbell)
+    return len(images) + sources
+
+
+def cancel(services: Services, import_id: UUID) -> Import:
+    """End an import: what no worker has taken yet is not indexed; what is, stays.
+
+    A photo that somebody else has sent, too, is indexed for them.
+
+    Raises:
+        ImportNotFound: There is none with this id.
+    """
+    with services.pool.connection() as conn, _locked(conn, import_id) as found:
+        if found.closed_at is not None:
+            return found
+        if found.state != "cancelled":
+            rows.set_state(conn, import_id, "cancelled", reason="cancelled")
+            rows.set_paused(conn, import_id, paused=False)
+            job_rows.pause_lane(conn, import_id, paused=False)
+        rows.cancel_unread(conn, import_id)
+    _forget_waiting(services, found)
+    settle(services, import_id)
+    with services.pool.connection() as conn:
+        return get(conn, import_id)
+
+
+def _forget_waiting(services: Services, found: Import) -> None:
+    deletion = uuid4()
+    while True:
+        with services.pool.connection() as conn:
+            collection_rows.hold(conn, [found.collection_id])
+            waiting = rows.lock_cancelled(conn, found.id, limit=CANCELLED_AT_ONCE)
+            gone = rows.cancel_photos(conn, found.id, waiting)
+            for image_id in sorted(gone):
+                removals.doom_image(
+                    conn, deletion, collection_id=found.collection_id, image_id=image_id
+                )
+                image_rows.delete(conn, image_id)
+            if gone:
+                collection_rows.count(conn, found.collection_id, images=-len(gone))
+        if not gone:
+            break
+    remove_files(services.pool, services.blobs, deletion)
+
+
+def delete(services: Services, import_id: UUID) -> None:
+    """Forget an import and what became of its items; its images stay. Unknown ids are fine.
+
+    Raises:
+        WrongState: It is not closed.
+    """
+    with services.pool.connection() as conn:
+        found = rows.lock(conn, import_id)
+        if found is None:
+            return
+        if found.closed_at is None:
+            raise WrongState("This import is not over; cancel it first.")
+        rows.delete(conn, import_id)
+    Spool(services.settings, import_id).remove()
+
+
+def settle(services: Services, import_id: UUID | None = None) -> list[UUID]:
+    """Close imports (or this one) of which no item is open any more; return which."""
+    with services.pool.connection() as conn:
+        ended = rows.to_settle(conn, import_id)
+        for each in ended:
+            rows.close(conn, each, rows.counts(conn, each))
+        needed = rows.needing_spools(conn, ended) if ended else set()
+    for each in ended:
+        if each not in needed:
+            Spool(services.settings, each).remove()
+    return ended
+
+
+def ring(doorbell: Doorbell) -> None:
+    """Ask for a reader and a worker; a broker that is away only delays."""
+    try:
+        doorbell.imports()
+    except BrokerUnavailable:
+        intake.logger.warning("the broker is away; the import will be found by the sweeper")
+    intake.ring(doorbell)
+
+
+@contextmanager
+def _locked(conn: Connection, import_id: UUID) -> Iterator[Import]:
+    found = rows.lock(conn, import_id)
+    if found is None:
+        raise ImportNotFound(import_id)
+    yield found
+
+
+def _closed_items(conn: Connection, import_id: UUID) -> int:
+    counts = rows.counts(conn, import_id)
+    return counts.total - counts.open
