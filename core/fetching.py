@@ -147,8 +147,8 @@ class Fetcher:
         judged = [address for address in found if self._hosts.may_connect(url, address)]
         if found and not judged:
             raise SourceNotAllowed(
-                f"{url.host} is not at a public address; if it is a host of your own network, the "
-                "setting IMPORT_PRIVATE_HOSTS must name it."
+                f"{url.host} is not at a public address, and FACESEARCH_IMPORT_PRIVATE_HOSTS does "
+                "not allow it."
             )
         return judged
 

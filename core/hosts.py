@@ -138,8 +138,7 @@ class AllowedHosts:
         """
         if not any(host.allows(url) for host in (*self.public, *self.private)):
             raise SourceNotAllowed(
-                f"Imports may not fetch {url.scheme}://{url.host}:{url.port}; the settings name "
-                "the hosts that they may."
+                f"FACESEARCH_IMPORT_HOSTS does not allow {url.scheme}://{url.host}:{url.port}."
             )
 
     def may_connect(self, url: Url, address: Address) -> bool:

@@ -12,12 +12,13 @@ from core.archive_entries import LONGEST_NAME as LONGEST_KEY
 from core.archive_entries import for_reports, printable
 from core.errors import InvalidRequest, ItemInvalid
 from core.facets import clean_tags, read_captured
+from core.settings import BUCKET
 from core.texts import clean_external_id, clean_metadata, clean_name, storable
 
 LONGEST_ADDRESS: Final = 4096
 """Characters of a path, an object or a URL."""
 
-_OBJECT: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", re.DOTALL)
+_OBJECT: Final = re.compile(rf"s3://{BUCKET.pattern}/(.+)", re.DOTALL)
 _LONGEST_OBJECT_KEY: Final = 1024
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -158,7 +159,7 @@ def _object(value: Any) -> str:
     found = _OBJECT.fullmatch(address)
     if found is None:
         raise InvalidRequest("must be s3://bucket/key")
-    if len(found[2].encode()) > _LONGEST_OBJECT_KEY:
+    if len(found[1].encode()) > _LONGEST_OBJECT_KEY:
         raise InvalidRequest(f"the key of an object has {_LONGEST_OBJECT_KEY:,} bytes at most")
     return address
 

@@ -263,7 +263,7 @@ def _told() -> Iterator[None]:
 
 def _outside() -> SourceNotAllowed:
     return SourceNotAllowed(
-        "This is in none of the folders of the server that the settings let imports read."
+        "FACESEARCH_IMPORT_FOLDERS does not allow this file or folder of the server."
     )
 
 
