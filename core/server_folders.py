@@ -52,7 +52,7 @@ class LeftOut:
         junk: Hidden files and folders, and what systems leave among photos.
         links: To what is outside of the allowed folders, to folders, and to nothing.
         others: Pipes, sockets and devices; folders that this account may not read, or that are
-            more than `MOST_LEVELS` below the first.
+            `MOST_LEVELS` below the first.
     """
 
     junk: int = 0
@@ -92,7 +92,7 @@ def resolve(settings: Settings, path: str) -> Path:
     Raises:
         SourceNotAllowed: It is outside of the allowed folders, or neither a file nor a folder.
         SourceMissing: There is no such thing.
-        SourceUnreachable: The disk fails.
+        SourceUnreachable: It changes at this moment, or the disk fails.
     """
     found = _place(settings, path).path
     with _told():
@@ -108,7 +108,7 @@ def open_file(settings: Settings, path: str | Path) -> BinaryIO:
     Raises:
         SourceNotAllowed: It is outside of the allowed folders, no file, or not readable.
         SourceMissing: There is no such file.
-        SourceUnreachable: The disk fails.
+        SourceUnreachable: It changes at this moment, or the disk fails.
     """
     place = _place(settings, path)
     if not place.parts:
@@ -158,6 +158,9 @@ class _Walk:
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 continue  # it was there a moment ago
+            except PermissionError:  # the names may be read, and not what they stand for
+                self.left_out.others += 1
+                continue
             if stat.S_ISDIR(found.st_mode):
                 yield from self._below(folder, (*above, name))
             elif stat.S_ISREG(found.st_mode):
@@ -187,7 +190,7 @@ class _Walk:
         try:
             path = resolve(self.settings, str(self.top.path.joinpath(*above, name)))
             found = path.lstat()
-        except (SourceNotAllowed, SourceMissing, OSError):
+        except (SourceNotAllowed, SourceMissing, SourceUnreachable, OSError):
             self.left_out.links += 1
             return
         if stat.S_ISREG(found.st_mode):
@@ -205,6 +208,7 @@ def _place(settings: Settings, path: str | Path) -> _Place:
 
     Raises:
         SourceNotAllowed: It does not.
+        SourceUnreachable: It changed while it was looked at, or the disk fails.
     """
     given = Path(path)
     folders = allowed_folders(settings)
@@ -218,7 +222,8 @@ def _place(settings: Settings, path: str | Path) -> _Place:
         inside = [each for each in inside if os.path.lexists(each)] or inside
     if not inside:
         raise _outside()
-    resolved = Path(os.path.realpath(inside[0]))
+    with _told():
+        resolved = Path(os.path.realpath(inside[0]))
     for root in real.values():
         if resolved.is_relative_to(root):
             return _Place(root, resolved.relative_to(root).parts)
