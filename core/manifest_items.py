@@ -101,10 +101,10 @@ def item(fields: Mapping[str, Any], *, line: int, bytes_read: int) -> ManifestIt
         ItemInvalid: A field is unknown or wrong, the key is missing, or there are two sources.
     """
     for name in fields:
-        if name not in _READERS:
-            raise wrong(for_reports(name), f"is no field; there are {', '.join(_READERS)}")
+        if name not in FIELDS:
+            raise wrong(for_reports(name), f"is no field; there are {', '.join(FIELDS)}")
     given = {
-        name: _read(name, value, _READERS[name])
+        name: _read(name, value, FIELDS[name])
         for name, value in fields.items()
         if value is not None
     }
@@ -218,7 +218,7 @@ def _metadata(value: Any) -> dict[str, Any]:
     return clean_metadata(value)
 
 
-_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "key": _key,
     "file": _key,
     "path": _address,

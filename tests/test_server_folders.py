@@ -222,6 +222,25 @@ def test_what_becomes_a_link_between_two_looks_is_not_followed(
     assert (photos / swapped).is_symlink()
 
 
+def test_a_file_that_becomes_a_link_at_the_last_moment_is_not_followed(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.stat
+
+    def swapping(path: str, **how: object) -> os.stat_result:
+        found = look(path, **how)  # type: ignore[call-overload]
+        if "dir_fd" in how:
+            (photos / "ann" / "1.jpg").unlink()
+            (photos / "ann" / "1.jpg").symlink_to(photos.parent / "secret" / "key.jpg")
+        return found
+
+    monkeypatch.setattr(os, "stat", swapping)
+
+    with pytest.raises(SourceNotAllowed, match="no file"):
+        open_file(allowing(photos), "ann/1.jpg")
+    assert (photos / "ann" / "1.jpg").read_bytes() == b"secret"
+
+
 def test_nothing_outside_is_read_while_somebody_swaps_links(photos: Path) -> None:
     """A folder is a folder and a link to another one by turns, as fast as it goes."""
     settings = allowing(photos)
