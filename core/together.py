@@ -38,6 +38,7 @@ class FoundImage:
     """A photo that shows everybody who was asked for.
 
     Attributes:
+        kept: What there is of it, of `core.keeping.Keeps`.
         cosine: The smallest of *faces*; a face with the right name counts as 1.
         faces: Who stands for each subject, in their order; each face for one of them.
     """
@@ -46,6 +47,7 @@ class FoundImage:
     filename: str | None
     width: int
     height: int
+    kept: str
     cosine: float
     faces: tuple[Standing, ...]
 
@@ -233,6 +235,7 @@ def _image(standing: Sequence[Standing], subjects: int) -> FoundImage | None:
         filename=first.filename,
         width=first.width,
         height=first.height,
+        kept=first.kept,
         cosine=min(map(_sureness, chosen)),
         faces=chosen,
     )

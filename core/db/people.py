@@ -19,7 +19,12 @@ SQL = queries.load("people")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a name in one collection; *best_face_id* is their face of best quality."""
+    """Somebody with a name in one collection.
+
+    Attributes:
+        best_face_id: Their face of best quality.
+        best_face_kept: What there is of its image, of `core.keeping.Keeps`.
+    """
 
     id: UUID
     collection_id: UUID
@@ -28,6 +33,7 @@ class Person:
     metadata: dict[str, Any]
     face_count: int
     best_face_id: UUID | None
+    best_face_kept: str | None
     created_at: datetime
     updated_at: datetime
 

@@ -101,6 +101,7 @@ class Detail:
         cosine: -1 to 1, as the stored half-precision vectors give it.
         supporting: Faces of the group at or above the threshold of their collection.
         box: left, top, right, bottom in pixels of its image, which is *width* x *height*.
+        kept: What there is of its image, of `core.keeping.Keeps`.
     """
 
     key: UUID
@@ -117,6 +118,7 @@ class Detail:
     filename: str | None
     width: int
     height: int
+    kept: str
 
 
 @dataclass(frozen=True, slots=True)

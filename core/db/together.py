@@ -26,6 +26,7 @@ class Standing:
         cosine: To the nearest of the subject's probes.
         named: The face has the name of the subject, who is a person.
         box: left, top, right, bottom in pixels of the image, which is *width* x *height*.
+        kept: What there is of the image, of `core.keeping.Keeps`.
     """
 
     subject: int
@@ -39,6 +40,7 @@ class Standing:
     filename: str | None
     width: int
     height: int
+    kept: str
 
 
 def standing(

@@ -76,6 +76,7 @@ def test_a_neighbour_says_where_it_is_to_be_seen(conn: Connection, make: Any) ->
         filename="photo.jpg",
         width=640,
         height=480,
+        kept="originals",
     )
 
 

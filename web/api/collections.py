@@ -42,6 +42,7 @@ def create_collection(body: NewCollection) -> Collection:
             metadata=body.metadata,
             quality_gate=body.quality_gate,
             keeps_queries=body.keeps_queries,
+            keeps=body.keeps,
             **body.matching,
         )
     return Collection.of(made)

@@ -73,9 +73,12 @@ def delete_face(face_id: UUID) -> None:
     "GET",
     "/faces/<uuid:face_id>/crop",
     answers={HTTPStatus.OK: Answer(files.CROP)},
-    problems=[errors.FaceNotFound, errors.BlobMissing],
+    problems=[errors.FaceNotFound, errors.NotKept, errors.BlobMissing],
 )
 def get_crop(face_id: UUID) -> Response:
-    """Get the aligned crop that the recogniser saw, without loss."""
+    """Get the aligned crop that the recogniser saw, without loss.
+
+    A collection that keeps vectors only has none: 404 `not_kept`.
+    """
     data = gallery.crop(services().pool, services().blobs, face_id)
     return files.own_picture(data, str(face_id))

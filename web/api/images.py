@@ -161,10 +161,13 @@ def delete_image(image_id: UUID) -> None:
     "GET",
     "/images/<uuid:image_id>/original",
     answers={HTTPStatus.OK: Answer(files.PHOTO)},
-    problems=[errors.ImageNotFound, errors.BlobMissing],
+    problems=[errors.ImageNotFound, errors.NotKept, errors.BlobMissing],
 )
 def get_original(image_id: UUID) -> Response:
-    """Get the bytes as they were uploaded."""
+    """Get the bytes as they were uploaded.
+
+    A collection that keeps no photos has them only until they are indexed: 404 `not_kept` then.
+    """
     image, data = gallery.photo(services().pool, services().blobs, image_id)
     return files.picture(data, image.format, image.filename or str(image.id))
 
@@ -173,12 +176,12 @@ def get_original(image_id: UUID) -> Response:
     "GET",
     "/images/<uuid:image_id>/thumbnail",
     answers={HTTPStatus.OK: Answer(files.SMALL)},
-    problems=[errors.ImageNotFound, errors.NotReady, errors.BlobMissing],
+    problems=[errors.ImageNotFound, errors.NotReady, errors.NotKept, errors.BlobMissing],
 )
 def get_thumbnail(image_id: UUID, query: ThumbnailQuery) -> Response:
     """Get a small copy, upright.
 
-    There is none before a worker has decoded the photo.
+    There is none before a worker has decoded the photo, and none in a collection that keeps no photos.
     """
     kind = Kind.THUMBNAIL if query.size == "small" else Kind.PREVIEW
     data = gallery.small_copy(services().pool, services().blobs, image_id, kind)

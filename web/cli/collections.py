@@ -14,12 +14,16 @@ from core.collections import LEAST_EF_SEARCH, MOST_EF_SEARCH
 from core.db.collections import Collection
 from core.db.pool import Connection
 from core.gates import USUAL, Gate
+from core.keeping import USUAL as KEEPS_USUALLY
+from core.keeping import Keeps
 from web.cli.common import FaceSearchGroup, json_option, print_json
 from web.cli.services import system
 
 PAGE = 200
 
 GATES = click.Choice([gate.value for gate in Gate])
+KEEPS = click.Choice([keeps.value for keeps in Keeps])
+KEEPS_HELP = "What stays of a photo once it is indexed: all, crops of its faces, or no picture."
 QUERIES_HELP = "Keep a few query vectors, nothing else, to measure recall with."
 GATE_HELP = "Which faces are stored: all, none that is of no use, or good ones only."
 
@@ -53,6 +57,8 @@ def list_(as_json: bool) -> None:
 @click.option("--quality-gate", type=GATES, default=USUAL.value, show_default=True, help=GATE_HELP)
 @click.option("--keep-queries/--no-keep-queries", default=True, show_default=True,
               help=QUERIES_HELP)  # fmt: skip
+@click.option("--keeps", type=KEEPS, default=KEEPS_USUALLY.value, show_default=True,
+              help=KEEPS_HELP)  # fmt: skip
 @json_option
 def create(
     name: str,
@@ -61,6 +67,7 @@ def create(
     external_id: str | None,
     quality_gate: str,
     keep_queries: bool,
+    keeps: str,
     as_json: bool,
 ) -> None:
     """Create the collection NAME."""
@@ -74,6 +81,7 @@ def create(
             external_id=external_id,
             quality_gate=Gate(quality_gate),
             keeps_queries=keep_queries,
+            keeps=Keeps(keeps),
         )
     _show(made, as_json)
 
@@ -99,6 +107,7 @@ def show(name: str, as_json: bool) -> None:
               help="Candidates that a search of its index keeps; 0: as the settings say.")  # fmt: skip
 @click.option("--keep-queries/--no-keep-queries", default=None,
               help=f"{QUERIES_HELP} No deletes those that are kept.")  # fmt: skip
+@click.option("--keeps", type=KEEPS, help=f"{KEEPS_HELP} For photos indexed from now on.")
 @json_option
 def change(
     name: str,
@@ -108,6 +117,7 @@ def change(
     quality_gate: str | None,
     ef_search: int | None,
     keep_queries: bool | None,
+    keeps: str | None,
     as_json: bool,
 ) -> None:
     """Change the settings of the collection NAME; what is not named stays."""
@@ -127,6 +137,7 @@ def change(
             quality_gate=gate,
             ef_search=ef_search,
             keeps_queries=keep_queries,
+            keeps=None if keeps is None else Keeps(keeps),
         )
     _show(changed, as_json)
 

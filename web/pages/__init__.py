@@ -11,6 +11,7 @@ from web.pages import (
     indexes,
     jobs,
     people,
+    pictures,
     recall,
     search,
     system,
@@ -36,6 +37,7 @@ def register(app: Flask) -> None:
     app.add_template_filter(_base_name, "base_name")
     app.add_template_global(_problem_words, "problem_words")
     app.add_template_global(_note, "note")
+    app.add_template_global(pictures.blank, "blank")
 
 
 def _day(moment: datetime) -> str:

@@ -13,10 +13,12 @@ from core.db.collections import Collection
 from core.errors import BrokerUnavailable, FaceSearchError
 from core.gates import USUAL
 from core.inference.packs import Pack
+from core.keeping import USUAL as KEEPS_USUALLY
+from core.keeping import Keeps
 from web.pages import forms
 from web.pages.together import Choosing
 from web.pages.trouble import Trouble, trouble
-from web.pages.words import GATES
+from web.pages.words import GATES, KEEPINGS
 from web.services import doorbell, services
 
 blueprint = Blueprint("collections", __name__, url_prefix="/collections")
@@ -24,6 +26,8 @@ blueprint = Blueprint("collections", __name__, url_prefix="/collections")
 PER_PAGE = 48
 IN_STRIP = 12
 """People shown above the photos."""
+IN_COVER = 4
+"""Newest photos shown for a collection."""
 USUAL_BUDGETS = 1000, 100, 10
 """Offered where there is no budget yet: the strictest that can be kept with ten times the faces."""
 
@@ -57,9 +61,10 @@ def create() -> ResponseReturnValue:
     try:
         name = forms.name_in(request.form)
         gate = forms.gate_in(request.form) or USUAL
+        keeps = forms.keeps_in(request.form) or KEEPS_USUALLY
         pack = services().manifest.pack(request.form.get("pack", ""))
         with services().pool.connection() as conn:
-            made = collections.create(conn, pack, name=name, quality_gate=gate)
+            made = collections.create(conn, pack, name=name, quality_gate=gate, keeps=keeps)
     except FaceSearchError as error:
         problem = trouble(error)
         return _index(problem), problem.status
@@ -86,16 +91,18 @@ def upload(collection_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post("/<uuid:collection_id>")
 def change(collection_id: UUID) -> ResponseReturnValue:
-    """Rename a collection, move its threshold or choose another gate."""
+    """Rename a collection, move its threshold, choose another gate or what is kept of photos."""
     try:
         name = forms.name_in(request.form)
-        gate = forms.gate_in(request.form)
+        gate, keeps = forms.gate_in(request.form), forms.keeps_in(request.form)
         one_in = forms.strangers_in(request.form)
         threshold = None if one_in else forms.cosine_in(request.form, "threshold")
         with services().pool.connection() as conn:
             before = collections.get(conn, collection_id)
             policy = _policy(before, threshold, one_in)
-            collections.change(conn, collection_id, name=name, quality_gate=gate, **policy)
+            collections.change(
+                conn, collection_id, name=name, quality_gate=gate, keeps=keeps, **policy
+            )
     except FaceSearchError as error:
         problem = trouble(error)
         return _show(collection_id, problem), problem.status
@@ -141,7 +148,11 @@ def _index(problem: Trouble | None = None) -> str:
     with services().pool.connection() as conn:
         found = collections.page(conn, limit=PER_PAGE + 1, after=after)
         covers = {
-            collection.id: gallery.images(conn, collection.id, limit=4, state="indexed")
+            collection.id: [
+                image
+                for image in gallery.images(conn, collection.id, limit=IN_COVER, state="indexed")
+                if Keeps(image.kept).photos
+            ]
             for collection in found[:PER_PAGE]
         }
     return render_template(
@@ -153,6 +164,8 @@ def _index(problem: Trouble | None = None) -> str:
         default_pack=services().settings.pack,
         gates=GATES,
         usual_gate=USUAL,
+        keepings=KEEPINGS,
+        keeps_usually=KEEPS_USUALLY,
         problem=problem,
     )
 
@@ -176,6 +189,7 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         pack=services().manifest.packs.get(collection.pack),
         outlook=_outlook(collection),
         gates=GATES,
+        keepings=KEEPINGS,
         problem=problem,
     )
 

@@ -12,6 +12,7 @@ from core.budget import LEAST_STRANGERS, MOST_STRANGERS
 from core.errors import InvalidRequest
 from core.facets import clean_tag, read_captured, split_tags
 from core.gates import Gate
+from core.keeping import Keeps
 from core.offers import Upload
 from core.texts import LONGEST_NAME
 from web.api.reading import clean_key
@@ -122,6 +123,21 @@ def gate_in(values: Mapping[str, str], key: str = "quality_gate") -> Gate | None
         return Gate(text)
     except ValueError:
         raise _wrong(key, "Choose one of the quality gates.") from None
+
+
+def keeps_in(values: Mapping[str, str], key: str = "keeps") -> Keeps | None:
+    """Return what the collection shall keep; None when the form has no such choice.
+
+    Raises:
+        InvalidRequest: There is no such choice.
+    """
+    text = values.get(key, "")
+    if not text:
+        return None
+    try:
+        return Keeps(text)
+    except ValueError:
+        raise _wrong(key, "Choose what is kept of photos.") from None
 
 
 def tag_in(values: Mapping[str, str], key: str = "tag") -> str | None:

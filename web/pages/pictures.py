@@ -141,6 +141,14 @@ def label_scale(width: int, height: int) -> float:
     return max(width, height) / LABELS_ACROSS
 
 
+def blank(width: int, height: int) -> str:
+    """Return an empty picture of this size in pixels, in place of one that is not kept."""
+    return (
+        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' "
+        f"width='{width}' height='{height}'/%3E"
+    )
+
+
 def data_uri(picture: bytes) -> str:
     """Return a small picture as an address that needs no second request."""
     kind = "jpeg" if picture.startswith(b"\xff\xd8") else "webp"

@@ -101,12 +101,17 @@ class QueryPicture:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A stored face or a person that was searched with."""
+    """A stored face or a person that was searched with.
+
+    Attributes:
+        kept: What there is of the image of *crop_id*, of `core.keeping.Keeps`.
+    """
 
     kind: str
     id: UUID
     name: str
     crop_id: UUID | None
+    kept: str | None
     image_id: UUID | None = None
 
 

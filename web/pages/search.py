@@ -138,11 +138,12 @@ def _by_stored(homes: Sequence[Collection], values: MultiDict[str, str]) -> Resu
             face = gallery.face(conn, face_id)
             weakest = explaining.weakest_of_stored(services(), homes[0], face)
             name = face.person_name or "Unnamed face"
-            subject = Subject("face", face_id, name, crop_id=face_id, image_id=face.image_id)
+            subject = Subject("face", face_id, name, face_id, face.kept, face.image_id)
         elif person_id is not None:
             sought = subjects.of_person(conn, homes, person_id)
             person = people.get(conn, person_id)
-            subject = Subject("person", person_id, person.name, crop_id=person.best_face_id)
+            best, kept = person.best_face_id, person.best_face_kept
+            subject = Subject("person", person_id, person.name, best, kept)
         else:
             return None
     found = subjects.find(services(), homes, sought, options)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.db.index_work import Action
 from core.gates import Gate
+from core.keeping import Keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ ERRORS = {
         "The file is missing",
         "The database knows this picture and the disk does not hold it. Upload it again.",
     ),
+    "not_kept": Words("This picture is not kept", "The settings of its collection say so."),
     "not_ready": Words("Not ready yet", "A worker has not looked at this photo yet."),
     "name_taken": Words("This name is taken", "Choose another one."),
     "space_mismatch": Words(
@@ -139,6 +141,21 @@ GATES = {
     ),
 }
 """By the gate of a collection."""
+
+KEEPINGS = {
+    Keeps.ORIGINALS: Words(
+        "Photos", "The photo as it was sent, small copies of it, and a crop of each face."
+    ),
+    Keeps.CROPS: Words(
+        "Crops of faces", "The photo goes as soon as its faces are indexed; their crops stay."
+    ),
+    Keeps.VECTORS: Words(
+        "No pictures",
+        "Photo and faces go as soon as they are indexed; only the numbers that a search compares "
+        "stay. Another model could never be used for them.",
+    ),
+}
+"""By what a collection keeps."""
 
 INDEX_WORK = {
     Action.PROMOTE: Words("Own table and index", "Give it an index now"),

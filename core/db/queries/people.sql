@@ -8,31 +8,46 @@ SELECT collection_id FROM people WHERE id = %(id)s;
 
 -- name: get
 -- The collection is repeated for the faces: they are looked for in its partition alone.
-SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
-       (SELECT count(*) FROM faces
-         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id) AS face_count,
-       (SELECT faces.id FROM faces
-         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id
-         ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
-       people.created_at, people.updated_at
-  FROM people
- WHERE people.id = %(id)s AND people.collection_id = %(collection_id)s;
+SELECT person.*,
+       (SELECT images.kept FROM faces JOIN images ON images.id = faces.image_id
+         WHERE faces.collection_id = %(collection_id)s
+           AND faces.id = person.best_face_id) AS best_face_kept
+  FROM (
+    SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
+           (SELECT count(*) FROM faces
+             WHERE faces.collection_id = %(collection_id)s
+               AND faces.person_id = people.id) AS face_count,
+           (SELECT faces.id FROM faces
+             WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id
+             ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
+           people.created_at, people.updated_at
+      FROM people
+     WHERE people.id = %(id)s AND people.collection_id = %(collection_id)s
+  ) AS person;
 
 -- name: page
-SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
-       (SELECT count(*) FROM faces
-         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id) AS face_count,
-       (SELECT faces.id FROM faces
-         WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id
-         ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
-       people.created_at, people.updated_at
-  FROM people
- WHERE people.collection_id = %(collection_id)s
-   AND (%(after)s::uuid IS NULL OR people.id > %(after)s)
-   AND (%(external_id)s::text IS NULL OR people.external_id = %(external_id)s)
-   AND (%(name)s::text IS NULL OR lower(people.name) = lower(%(name)s))
- ORDER BY people.id
- LIMIT %(limit)s;
+SELECT person.*,
+       (SELECT images.kept FROM faces JOIN images ON images.id = faces.image_id
+         WHERE faces.collection_id = %(collection_id)s
+           AND faces.id = person.best_face_id) AS best_face_kept
+  FROM (
+    SELECT people.id, people.collection_id, people.name, people.external_id, people.metadata,
+           (SELECT count(*) FROM faces
+             WHERE faces.collection_id = %(collection_id)s
+               AND faces.person_id = people.id) AS face_count,
+           (SELECT faces.id FROM faces
+             WHERE faces.collection_id = %(collection_id)s AND faces.person_id = people.id
+             ORDER BY faces.quality DESC, faces.id LIMIT 1) AS best_face_id,
+           people.created_at, people.updated_at
+      FROM people
+     WHERE people.collection_id = %(collection_id)s
+       AND (%(after)s::uuid IS NULL OR people.id > %(after)s)
+       AND (%(external_id)s::text IS NULL OR people.external_id = %(external_id)s)
+       AND (%(name)s::text IS NULL OR lower(people.name) = lower(%(name)s))
+     ORDER BY people.id
+     LIMIT %(limit)s
+  ) AS person
+ ORDER BY person.id;
 
 -- name: update
 -- A null keeps what is there; external_id is cleared with an empty text.

@@ -78,7 +78,7 @@ WITH best AS MATERIALIZED (
 )
 SELECT best.key, faces.id AS face_id, faces.collection_id, faces.image_id, faces.person_id,
        people.name AS person_name, faces.cluster_id, best.cosine, best.supporting,
-       faces.box, faces.quality, images.filename, images.width, images.height
+       faces.box, faces.quality, images.filename, images.width, images.height, images.kept
   FROM best
   JOIN {faces} AS faces ON faces.collection_id = ANY(%(collections)s::uuid[])
             AND faces.collection_id = best.home AND faces.id = best.face_id

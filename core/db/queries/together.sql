@@ -2,7 +2,7 @@
 -- Of these images, the faces that can stand for each subject: those that are named as the subject, and
 -- those that reach the threshold; of each image and subject the best few.
 SELECT subject, image_id, face_id, person_id, cosine, named, box, quality,
-       filename, width, height
+       filename, width, height, kept
   FROM (
     SELECT near.subject, face.image_id, face.id AS face_id, face.person_id, near.cosine,
            owner.person_id IS NOT NULL AS named, face.box, face.quality,

@@ -9,6 +9,8 @@ from pydantic import Field, StringConstraints, model_validator
 from core.collections import LEAST_EF_SEARCH, MOST_EF_SEARCH, Receipt
 from core.db import collections as rows
 from core.gates import USUAL, Gate
+from core.keeping import USUAL as KEEPS_USUALLY
+from core.keeping import Keeps as Keeping
 from web.api.models.common import (
     Answer,
     Body,
@@ -52,6 +54,15 @@ EfSearch: TypeAlias = Annotated[
         "Recall audits propose one.",
     ),
 ]
+Keeps: TypeAlias = Annotated[
+    Keeping,
+    Field(
+        strict=False,
+        description="What stays of a photo once it is indexed, beside the vectors of its faces: "
+        "`originals` the photo, small copies and crops of faces, `crops` those crops, `vectors` no "
+        "picture at all.",
+    ),
+]
 KeepsQueries: TypeAlias = Annotated[
     bool,
     Field(
@@ -87,6 +98,7 @@ class NewCollection(Body):
     )
     quality_gate: QualityGate = USUAL
     keeps_queries: KeepsQueries = True
+    keeps: Keeps = KEEPS_USUALLY
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -112,6 +124,9 @@ class CollectionChange(Change):
     quality_gate: QualityGate = kept("Judges photos that are indexed from now on.")
     ef_search: EfSearch | None = kept("Null: as the settings say, for all collections.")
     keeps_queries: KeepsQueries = kept("False deletes those that are kept, at once.")
+    keeps: Keeps = kept(
+        "Counts for photos that are indexed from now on; those of before keep what they have."
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -156,6 +171,7 @@ class Collection(Answer):
     quality_gate: QualityGate
     ef_search: EfSearch | None = Field(description="Null: as the settings say.")
     keeps_queries: KeepsQueries
+    keeps: Keeps
     image_count: int
     face_count: int
     person_count: int
@@ -183,6 +199,7 @@ class Collection(Answer):
             quality_gate=Gate(row.quality_gate),
             ef_search=row.ef_search,
             keeps_queries=row.keeps_queries,
+            keeps=Keeping(row.keeps),
             image_count=row.image_count,
             face_count=row.face_count,
             person_count=row.person_count,

@@ -9,6 +9,7 @@ from pydantic import Field, InstanceOf, Json, WithJsonSchema, model_validator
 
 from core.db.faces import Face as FaceRow
 from core.db.images import Image as Row
+from core.keeping import Keeps
 from core.storing import Accepted
 from web.api.models.common import (
     CAPTURED_BEFORE,
@@ -176,6 +177,10 @@ class Image(Answer):
     detail: str | None
     face_count: int
     skipped_faces: list[SkippedFace]
+    kept: Keeps = Field(
+        description="What there is of it: `originals` while it waits, then what its collection "
+        "kept. Pictures that are not kept answer 404 `not_kept`."
+    )
     created_at: datetime
     finished_at: datetime | None
     original_url: str
@@ -202,6 +207,7 @@ class Image(Answer):
             detail=row.detail,
             face_count=row.face_count,
             skipped_faces=[SkippedFace.of(face) for face in row.skipped_faces],
+            kept=Keeps(row.kept),
             created_at=row.created_at,
             finished_at=row.finished_at,
             original_url=f"/v1/images/{row.id}/original",
