@@ -195,31 +195,28 @@ class Bucket:
     def uploads(self, prefix: str) -> Iterator[Upload]:
         """List the uploads in parts, below *prefix*, that were not ended."""
         pages = self._client.get_paginator("list_multipart_uploads")
-        for page in _each(pages.paginate(Bucket=self.name, Prefix=prefix)):
-            for item in page.get("Uploads", []):
-                yield Upload(item["Key"], item["UploadId"], item["Initiated"].timestamp())
+        asked = pages.paginate(Bucket=self.name, Prefix=prefix)
+        with _none_is_fine():  # as rclone says of a bucket that never had one
+            for page in _each(asked):
+                for item in page.get("Uploads", []):
+                    yield Upload(item["Key"], item["UploadId"], item["Initiated"].timestamp())
 
     def part_bytes(self, upload: Upload) -> int:
         """Return how much of an upload arrived so far; 0 when it was ended meanwhile."""
         pages = self._client.get_paginator("list_parts")
         asked = pages.paginate(Bucket=self.name, Key=upload.key, UploadId=upload.id)
-        try:
-            return sum(part["Size"] for page in _each(asked) for part in page.get("Parts", []))
-        except StorageRefused as refusal:
-            if refusal.details.get("reason") == "NoSuchUpload":
-                return 0
-            raise
+        arrived = 0
+        with _none_is_fine():
+            for page in _each(asked):
+                arrived += sum(part["Size"] for part in page.get("Parts", []))
+        return arrived
 
     def abort(self, upload: Upload) -> None:
         """Forget an upload and its parts; nothing happens when it was ended meanwhile."""
-        try:
-            with _told():
-                self._client.abort_multipart_upload(
-                    Bucket=self.name, Key=upload.key, UploadId=upload.id
-                )
-        except StorageRefused as refusal:
-            if refusal.details.get("reason") != "NoSuchUpload":
-                raise
+        with _none_is_fine(), _told():
+            self._client.abort_multipart_upload(
+                Bucket=self.name, Key=upload.key, UploadId=upload.id
+            )
 
 
 def _client(settings: Settings, patience: Patience) -> "S3Client":
@@ -248,6 +245,16 @@ def _client(settings: Settings, patience: Patience) -> "S3Client":
         ),
     )
     return cast("S3Client", client)
+
+
+@contextmanager
+def _none_is_fine() -> Iterator[None]:
+    """Go on when an upload in parts is not there."""
+    try:
+        yield
+    except StorageRefused as refusal:
+        if refusal.details.get("reason") != "NoSuchUpload":
+            raise
 
 
 @contextmanager

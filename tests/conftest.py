@@ -44,6 +44,7 @@ pytest_plugins = [
     "tests.worker_processes",
     "tests.queues",
     "tests.galleries",
+    "tests.importing",
     "tests.crowds",
     "tests.object_storage",
 ]

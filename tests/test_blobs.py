@@ -1,15 +1,19 @@
-"""Files by their digest: whole or not at all, and never outside their folder."""
+"""Blobs by their key: whole or not at all, and never elsewhere; in a folder and in a bucket."""
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from core.blobs import FolderBlobs, Kind, Tally, place
+from core.blobs import BlobStore, FolderBlobs, Kind, Tally, place
 from core.errors import BlobMissing
+from core.services import open_blobs
+from core.settings import Settings
+from tests.object_storage import ObjectStorage
 
 KEY = "00ff" * 16
 
@@ -19,45 +23,56 @@ def blobs(tmp_path: Path) -> FolderBlobs:
     return FolderBlobs(tmp_path / "blobs")
 
 
-def test_bytes_come_back_as_they_were(blobs: FolderBlobs) -> None:
+@pytest.fixture(params=["folder", "bucket"])
+def either(
+    request: pytest.FixtureRequest, plain_settings: Settings, object_storage: ObjectStorage
+) -> Iterator[BlobStore]:
+    """Both stores, one after the other."""
+    in_folder = request.param == "folder"
+    store = open_blobs(plain_settings if in_folder else object_storage.of(plain_settings))
+    yield store
+    store.close()
+
+
+def test_bytes_come_back_as_they_were(either: BlobStore) -> None:
     data = bytes(range(256)) * 1000
 
-    blobs.put(Kind.PHOTO, KEY, data)
+    either.put(Kind.PHOTO, KEY, data)
 
-    assert blobs.get(Kind.PHOTO, KEY) == data
-
-
-def test_the_last_put_counts(blobs: FolderBlobs) -> None:
-    blobs.put(Kind.CROP, KEY, b"first")
-    blobs.put(Kind.CROP, KEY, b"second")
-
-    assert blobs.get(Kind.CROP, KEY) == b"second"
+    assert either.get(Kind.PHOTO, KEY) == data
 
 
-def test_kinds_do_not_meet(blobs: FolderBlobs) -> None:
-    blobs.put(Kind.PHOTO, KEY, b"photo")
+def test_the_last_put_counts(either: BlobStore) -> None:
+    either.put(Kind.CROP, KEY, b"first")
+    either.put(Kind.CROP, KEY, b"second")
+
+    assert either.get(Kind.CROP, KEY) == b"second"
+
+
+def test_kinds_do_not_meet(either: BlobStore) -> None:
+    either.put(Kind.PHOTO, KEY, b"photo")
 
     with pytest.raises(BlobMissing):
-        blobs.get(Kind.THUMBNAIL, KEY)
+        either.get(Kind.THUMBNAIL, KEY)
 
 
-def test_what_is_deleted_is_gone_and_deleting_again_is_fine(blobs: FolderBlobs) -> None:
-    blobs.put(Kind.PHOTO, KEY, b"photo")
+def test_what_is_deleted_is_gone_and_deleting_again_is_fine(either: BlobStore) -> None:
+    either.put(Kind.PHOTO, KEY, b"photo")
 
-    blobs.delete(Kind.PHOTO, KEY)
-    blobs.delete(Kind.PHOTO, KEY)
+    either.delete(Kind.PHOTO, KEY)
+    either.delete(Kind.PHOTO, KEY)
 
     with pytest.raises(BlobMissing, match="photos"):
-        blobs.get(Kind.PHOTO, KEY)
+        either.get(Kind.PHOTO, KEY)
 
 
 @pytest.mark.parametrize("key", ["", "../../etc/passwd", "ABCDEF", "ab/cd", "ab\0", "xyz"])
-def test_a_key_that_is_not_hex_reaches_no_file(blobs: FolderBlobs, key: str) -> None:
-    for use in (blobs.get, blobs.delete):
+def test_a_key_that_is_not_hex_reaches_no_file(either: BlobStore, key: str) -> None:
+    for use in (either.get, either.delete):
         with pytest.raises(ValueError, match="no key"):
             use(Kind.PHOTO, key)
     with pytest.raises(ValueError, match="no key"):
-        blobs.put(Kind.PHOTO, key, b"")
+        either.put(Kind.PHOTO, key, b"")
 
 
 def test_a_write_that_fails_leaves_what_was_there(
@@ -77,14 +92,34 @@ def test_a_write_that_fails_leaves_what_was_there(
     assert [path.name for path in blobs.root.rglob("*") if path.is_file()] == [KEY]
 
 
-def test_many_writers_of_one_key_leave_one_whole_file(blobs: FolderBlobs) -> None:
-    contents = [bytes([number]) * 50_000 for number in range(16)]
+def test_many_writers_of_one_key_leave_one_whole_file(either: BlobStore) -> None:
+    contents = [bytes([number]) * 50_000 for number in range(50)]
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda data: blobs.put(Kind.PHOTO, KEY, data), contents))
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(lambda data: either.put(Kind.PHOTO, KEY, data), contents))
 
-    assert blobs.get(Kind.PHOTO, KEY) in contents
-    assert sum(path.is_file() for path in blobs.root.rglob("*")) == 1
+    assert either.get(Kind.PHOTO, KEY) in contents
+    assert [(each.key, each.bytes) for each in either.keys(Kind.PHOTO)] == [(KEY, 50_000)]
+    assert either.leftovers(time.time() + 60) == Tally()
+
+
+def test_many_are_deleted_at_once_and_others_stay(either: BlobStore) -> None:
+    keys = [sha256(bytes([number])).hexdigest() for number in range(40)]
+    for key in keys:
+        either.put(Kind.PHOTO, key, b"photo")
+        either.put(Kind.PREVIEW, key, b"preview")
+
+    either.delete_many(Kind.PHOTO, [*keys[1:], KEY])
+
+    assert [each.key for each in either.keys(Kind.PHOTO)] == keys[:1]
+    assert len(list(either.keys(Kind.PREVIEW))) == 40
+    either.delete_many(Kind.CROP, [])
+
+
+def test_nothing_at_all_can_be_stored_too(either: BlobStore) -> None:
+    either.put(Kind.CROP, KEY[:32], b"")
+
+    assert either.get(Kind.CROP, KEY[:32]) == b""
 
 
 def test_ids_of_the_same_moment_are_spread_over_folders(blobs: FolderBlobs) -> None:
@@ -98,7 +133,8 @@ def test_every_new_folder_is_synced_in_the_one_above(
     blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr("core.blobs._sync_folder", synced.append)
+    for module in ("core.blobs", "core.durable"):
+        monkeypatch.setattr(f"{module}.sync_folder", synced.append)
 
     blobs.put(Kind.PHOTO, KEY, b"photo")
     blobs.put(Kind.PHOTO, KEY, b"again")
@@ -109,19 +145,19 @@ def test_every_new_folder_is_synced_in_the_one_above(
 
 
 def test_blobs_are_listed_in_the_order_of_their_place_with_size_and_time(
-    blobs: FolderBlobs,
+    either: BlobStore,
 ) -> None:
     keys = [sha256(bytes([number])).hexdigest() for number in range(50)]
     began = time.time()
     for number, key in enumerate(keys):
-        blobs.put(Kind.PREVIEW, key, bytes(number))
+        either.put(Kind.PREVIEW, key, bytes(number))
 
-    listed = list(blobs.keys(Kind.PREVIEW))
+    listed = list(either.keys(Kind.PREVIEW))
 
     assert [each.key for each in listed] == sorted(keys, key=place)
     assert {each.key: each.bytes for each in listed} == {key: n for n, key in enumerate(keys)}
     assert all(began - 1 <= each.written <= time.time() + 1 for each in listed)
-    assert list(blobs.keys(Kind.PHOTO)) == []
+    assert list(either.keys(Kind.PHOTO)) == []
 
 
 def test_what_is_no_blob_is_not_listed(blobs: FolderBlobs) -> None:
