@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.db.index_work import Action
 from core.gates import Gate
+from core.import_progress import State
 from core.keeping import Keeps
 
 
@@ -34,6 +35,18 @@ ERRORS = {
     ),
     "not_kept": Words("This picture is not kept", "The settings of its collection say so."),
     "not_ready": Words("Not ready yet", "A worker has not looked at this photo yet."),
+    "import_not_found": Words("There is no such import", _NOT_THERE),
+    "wrong_state": Words("This import is not in a state for that"),
+    "offset_mismatch": Words(
+        "These bytes belong somewhere else", "Ask how many bytes are there, and go on behind them."
+    ),
+    "upload_busy": Words("Somebody else sends the same file", "Try again when that has ended."),
+    "upload_too_large": Words("This is larger than may be sent", "Make several imports out of it."),
+    "backlog_full": Words(
+        "Too many photos wait for workers", "Nothing was stored. Try again in a few minutes."
+    ),
+    "idempotency_mismatch": Words("This key was used for something else", "Use a new one."),
+    "idempotency_in_progress": Words("The same request is still at work", "Try again later."),
     "name_taken": Words("This name is taken", "Choose another one."),
     "space_mismatch": Words(
         "Two kinds of embeddings",
@@ -103,6 +116,13 @@ ERRORS = {
     "cross_site_request": Words(
         "Sent from another site", "For safety the page takes forms only from itself."
     ),
+    "server_busy": Words("The server is busy with long requests", "Try again in a moment."),
+    "storage_unavailable": Words(
+        "The object storage does not answer", "Photos are stored in it. Is it running?"
+    ),
+    "storage_refused": Words(
+        "The object storage refuses us", "Somebody must see to its bucket, or to our key."
+    ),
     "worker_unavailable": Words(
         "No worker answered", "Photos are analysed by a worker: start one, then try again."
     ),
@@ -165,6 +185,27 @@ INDEX_WORK = {
 }
 """By what is done about an index: its name, and the words of its button."""
 
+IMPORT_STATES = {
+    State.RECEIVING: Words("Being sent", "It begins when all of it is here."),
+    State.RUNNING: Words("Running"),
+    State.PAUSED: Words("Paused", "Nothing of it is read or indexed until it is resumed."),
+    State.DONE: Words("Done"),
+    State.CANCELLED: Words("Cancelled", "What was indexed before stays."),
+    State.FAILED: Words("Ended early", "What came before is in the collection."),
+}
+"""By the state of an import."""
+
+ITEM_STATES = {
+    "indexed": "indexed",
+    "skipped": "skipped",
+    "rejected": "refused",
+    "failed": "failed",
+    "dead": "given up",
+    "running": "at work",
+    "waiting": "waiting",
+}
+"""By the state of an item, as they follow a number."""
+
 REASONS = {
     "no_face_found": Words(
         "No face was found",
@@ -178,6 +219,16 @@ REASONS = {
     "worker_lost": Words(
         "Given up", "Each worker that tried this photo stopped. Upload it again for another try."
     ),
+    "processing_failed": Words(
+        "It could not be worked on", "What was in the way may be gone: try the failed ones again."
+    ),
+    "sha256_mismatch": Words(
+        "The bytes are not those that were announced", "They were changed on their way, or before."
+    ),
+    "reading_failed": Words(
+        "It could not be read to its end", "What was in the way may be gone: import it again."
+    ),
+    "cancelled": Words("Cancelled"),
     "not_selected": Words("Not selected"),
     "face_too_small": Words("Too small to be compared"),
     "low_detector_score": Words("Perhaps not a face"),
@@ -214,6 +265,12 @@ NOTES = {
     "person_renamed": "Renamed.",
     "person_deleted": "The person was deleted; their faces stay, without a name.",
     "index_asked": "A worker sees to it; searches and uploads go on.",
+    "import_started": "The import takes no more now, and ends when all of it has its outcome.",
+    "import_paused": "The import waits until it is resumed.",
+    "import_resumed": "The import goes on.",
+    "import_cancelled": "The import was cancelled; what was indexed stays.",
+    "import_retried": "They are tried again.",
+    "import_deleted": "The import was forgotten; its photos stay.",
     "key_revoked": "The key does not work any more.",
 }
 """What a page says once after a form was sent, by the ``note`` of its address."""
