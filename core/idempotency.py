@@ -132,7 +132,7 @@ class Kept:
             raise _mismatch("body")
 
     def answer_to(self, body: Body | None) -> Answer:
-        """Return the answer if this is the same body; None is one that ended too early.
+        """Return the answer if this is the same body; None will do where `needs_body` is false.
 
         Raises:
             IdempotencyMismatch: It is another one.

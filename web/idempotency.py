@@ -8,6 +8,7 @@ from typing import IO
 
 import psycopg
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_content_length
 
 from core import idempotency
@@ -53,6 +54,7 @@ class DigestedInput(io.RawIOBase):
         self._digest = digest
         self._left = length if length is not None or ends else 0
         self._over = self._left == 0
+        self._broke_off = False
         self._read = 0
 
     def readable(self) -> bool:
@@ -60,11 +62,15 @@ class DigestedInput(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Read what fits; 0 at the end."""
+        """Read what fits; 0 at the end.
+
+        Raises:
+            ClientDisconnected: The body ends before its end, now or at an earlier call.
+        """
         size = len(buffer) if self._left is None else min(len(buffer), self._left)
         if size == 0:
             return 0
-        data = self._stream.read(size)
+        data = self._take(size)
         if self._left is None:
             self._over = not data
         else:
@@ -75,27 +81,37 @@ class DigestedInput(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
+    def _take(self, size: int) -> bytes:
+        if self._broke_off:  # some servers tell it once
+            raise ClientDisconnected
+        try:
+            data = self._stream.read(size)
+        except OSError as error:
+            self._broke_off = True
+            raise ClientDisconnected from error
+        if not data and self._left is not None:
+            self._broke_off = True
+            raise ClientDisconnected
+        return data
+
     def finish(self, kept: Kept | None = None) -> Body | None:
-        """Read what is left; None when that is too much or the sender breaks off.
+        """Read what is left; None when that is too much.
 
         Args:
             kept: Says what is too much, instead of `LARGEST_REST`.
 
         Raises:
+            ClientDisconnected: The body ends before its end.
             IdempotencyMismatch: It was too much for the body of *kept*.
         """
         most = self._read + LARGEST_REST
         while not self._over:
-            try:
-                if not self.read(CHUNK):
-                    break
-            except OSError:  # what servers raise when the other side is gone
-                return None
+            self.read(CHUNK)
             if kept is not None:
                 kept.require_size(self._digest.size)
             elif self._read > most:
                 return None
-        return self._digest.finish() if self._over else None
+        return self._digest.finish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +180,10 @@ def _settle(response: Response) -> Response:
     running: Running | None = g.get("idempotency")
     if running is None or not _is_final(response):
         return response
-    body = running.body.finish()
+    try:
+        body = running.body.finish()
+    except ClientDisconnected:
+        return response
     if body is None and response.status_code >= HTTPStatus.BAD_REQUEST:
         return response  # the rest of the body might have been refused otherwise
     headers = [(name, value) for name, value in response.headers if name.lower() not in NOT_KEPT]
@@ -184,10 +203,10 @@ def _is_final(response: Response) -> bool:
     if len(response.get_data()) > idempotency.LARGEST_ANSWER:
         return False
     status = response.status_code
-    if status >= HTTPStatus.BAD_REQUEST:
-        passes = status in PASSING or "Retry-After" in response.headers
-        return status < HTTPStatus.INTERNAL_SERVER_ERROR and not passes
-    return status >= HTTPStatus.OK
+    if status < HTTPStatus.BAD_REQUEST:
+        return True
+    passes = status in PASSING or "Retry-After" in response.headers
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR and not passes
 
 
 def _let_go(_: BaseException | None) -> None:

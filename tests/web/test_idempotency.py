@@ -78,12 +78,13 @@ def counts(app: Flask) -> Callable[[str], list[int]]:
     return count
 
 
-def body_of(stream: io.RawIOBase, length: int | None) -> dict[str, Any]:
-    """Send a body that cannot be measured; None: in chunks, as gunicorn says it."""
+def body_of(stream: io.IOBase, length: int | None, *, ends: bool = True) -> dict[str, Any]:
+    """Send a body that cannot be measured, as gunicorn says it; None: in chunks."""
+    announced: dict[str, Any] = {"wsgi.input_terminated": True} if ends else {}
     if length is None:
-        announced = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+        announced["HTTP_TRANSFER_ENCODING"] = "chunked"
     else:
-        announced = {"CONTENT_LENGTH": str(length)}
+        announced["CONTENT_LENGTH"] = str(length)
     return {"environ_overrides": {"wsgi.input": stream, **announced}}
 
 
@@ -522,8 +523,9 @@ def test_what_succeeded_without_most_of_its_body_is_kept_and_refusals_are_not(
     assert is_replay(client.post(SINK, data=bytes(2 * MIB), headers=KEY)) is kept
 
 
-def test_a_body_that_breaks_off_frees_the_key(client, problem, sink: Sink) -> None:
-    broken = client.post(SINK, headers=KEY, **body_of(BytesIO(b"abc"), 10))
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_body_that_breaks_off_frees_the_key(client, problem, sink: Sink, ends: bool) -> None:
+    broken = client.post(SINK, headers=KEY, **body_of(BytesIO(b"abc"), 10, ends=ends))
     problem(broken, 400, "bad_request")
 
     again = client.post(SINK, data=b"0123456789", headers=KEY)
@@ -531,24 +533,42 @@ def test_a_body_that_breaks_off_frees_the_key(client, problem, sink: Sink) -> No
     assert (again.status_code, is_replay(again)) == (201, False)
 
 
-def test_a_repeat_that_breaks_off_gets_no_answer(client, sink: Sink) -> None:
+def test_success_with_half_a_body_is_not_kept(client, sink: Sink) -> None:
+    sink.reads = False
+    client.post(SINK, headers=KEY, **body_of(BytesIO(b"abc"), 10))
+
+    assert not is_replay(client.post(SINK, data=b"0123456789", headers=KEY))
+
+
+def test_a_repeat_that_breaks_off_gets_no_answer(client, problem, sink: Sink) -> None:
     client.post(SINK, data=b"0123456789", headers=KEY)
 
     broken = client.post(SINK, headers=KEY, **body_of(BytesIO(b"0123"), 10))
 
-    assert broken.json["code"] == MISMATCH
+    problem(broken, 400, "bad_request")
     assert is_replay(client.post(SINK, data=b"0123456789", headers=KEY))
 
 
-def test_a_connection_that_is_lost_frees_the_key(client, problem, sink: Sink) -> None:
+@pytest.mark.parametrize("length", [10, None])
+def test_a_connection_that_is_lost_frees_the_key(
+    client, problem, sink: Sink, length: int | None
+) -> None:
     class Lost(io.RawIOBase):
+        """Says so once, and then that there is no more."""
+
+        told = False
+
         def read(self, size: int = -1) -> bytes:
+            if self.told:
+                return b""
+            self.told = True
             raise ConnectionResetError
 
-    broken = client.post(SINK, headers=KEY, **body_of(Lost(), 10))
-    problem(broken, 400, "bad_request")
+    problem(client.post(SINK, headers=KEY, **body_of(Lost(), length)), 400, "bad_request")
 
-    assert client.post(SINK, data=b"0123456789", headers=KEY).status_code == 201
+    again = client.post(SINK, data=b"0123456789", headers=KEY)
+
+    assert (again.status_code, is_replay(again)) == (201, False)
 
 
 def test_a_repeat_is_not_read_further_than_the_first_one(client, sink: Sink) -> None:
