@@ -102,13 +102,14 @@ def resolve(settings: Settings, path: str) -> Path:
     return found
 
 
-def open_file(settings: Settings, path: str | Path) -> BinaryIO:
+@contextmanager
+def open_file(settings: Settings, path: str | Path) -> Iterator[BinaryIO]:
     """Open a file below an allowed folder; whatever changes meanwhile, nothing outside is read.
 
     Raises:
         SourceNotAllowed: It is outside of the allowed folders, no file, or not readable.
         SourceMissing: There is no such file.
-        SourceUnreachable: It changes at this moment, or the disk fails.
+        SourceUnreachable: It changes at this moment; or the disk fails, also while it is read.
     """
     place = _place(settings, path)
     if not place.parts:
@@ -120,10 +121,12 @@ def open_file(settings: Settings, path: str | Path) -> BinaryIO:
         try:
             _require_file(os.fstat(descriptor))
             os.set_blocking(descriptor, True)
-            return os.fdopen(descriptor, "rb")
+            file = os.fdopen(descriptor, "rb")
         except BaseException:
             os.close(descriptor)
             raise
+        with file:
+            yield file
 
 
 def walk(settings: Settings, folder: str | Path) -> Iterator[Outcome]:

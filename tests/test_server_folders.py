@@ -1,5 +1,6 @@
 """Files of the server: those below allowed folders, and no others, whatever links there are."""
 
+import errno
 import os
 import shutil
 import socket
@@ -79,7 +80,7 @@ def test_a_relative_path_is_in_the_first_folder_that_has_it(photos: Path, tmp_pa
     assert read(settings, "top.jpg") == b"top"
     assert read(settings, "only.jpg") == b"only"
     with pytest.raises(SourceMissing):
-        open_file(settings, "none.jpg")
+        read(settings, "none.jpg")
 
 
 def test_no_folder_is_allowed_unless_the_operator_names_it(photos: Path) -> None:
@@ -103,14 +104,14 @@ def test_what_lies_elsewhere_is_refused_whether_it_is_there_or_not(photos: Path,
     beside = f"{photos}-more/x.jpg"
 
     for refused in (path, f"{photos}/{path}" if ".." in path else path, beside):
-        for use in (resolve, open_file, lambda *given: list(walk(*given))):
+        for use in (resolve, read, lambda *given: list(walk(*given))):
             with pytest.raises(SourceNotAllowed, match="FACESEARCH_IMPORT_FOLDERS"):
                 use(settings, refused)
 
 
 def test_what_is_not_there_is_missing(photos: Path) -> None:
     for path in ("none.jpg", "none/1.jpg", "top.jpg/x.jpg", LONG_NAME):
-        for use in (resolve, open_file):
+        for use in (resolve, read):
             with pytest.raises(SourceMissing, match="no such file or folder"):
                 use(allowing(photos), path)
 
@@ -118,7 +119,7 @@ def test_what_is_not_there_is_missing(photos: Path) -> None:
 def test_a_folder_is_no_file(photos: Path) -> None:
     for path in ("ann", "."):
         with pytest.raises(SourceNotAllowed, match="no file"):
-            open_file(allowing(photos), path)
+            read(allowing(photos), path)
     with pytest.raises(SourceMissing):
         list(walk(allowing(photos), "top.jpg"))
 
@@ -126,8 +127,16 @@ def test_a_folder_is_no_file(photos: Path) -> None:
 def test_no_message_holds_a_path_of_the_server(photos: Path) -> None:
     for path in (photos / "none.jpg", photos.parent / "secret", photos / "ann"):
         with pytest.raises((SourceMissing, SourceNotAllowed)) as raised:
-            open_file(allowing(photos), path)
+            read(allowing(photos), path)
         assert str(photos.parent) not in str(raised.value)
+
+
+def test_a_disk_that_fails_while_a_file_is_read_is_worth_another_try(photos: Path) -> None:
+    with (
+        pytest.raises(SourceUnreachable, match="Input/output error"),
+        open_file(allowing(photos), "top.jpg"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 # --- links and other things -----------------------------------------------------------------
@@ -154,7 +163,7 @@ def test_what_is_no_file_is_refused_at_once(photos: Path, make: Callable[[Path],
     make(photos / "thing.jpg")
     settings = allowing(photos)
 
-    for use in (resolve, open_file):
+    for use in (resolve, read):
         with pytest.raises(SourceNotAllowed, match="no file"):
             use(settings, "thing.jpg")
     assert left_out(settings, photos) == LeftOut(others=1)
@@ -195,7 +204,7 @@ def test_links_that_lead_out_or_nowhere_are_refused_alike(photos: Path, target: 
 
     for path in ("link.jpg", "up/secret/key.jpg", "up/secret/none.jpg"):
         with pytest.raises(SourceNotAllowed):
-            open_file(settings, path)
+            read(settings, path)
     assert walked(settings, photos) == ["ann/1.jpg", "top.jpg"]
     assert left_out(settings, photos) == LeftOut(links=2)
 
@@ -218,7 +227,7 @@ def test_what_becomes_a_link_between_two_looks_is_not_followed(
     monkeypatch.setattr(os.path, "realpath", swapping)
 
     with pytest.raises((SourceNotAllowed, SourceMissing)):
-        open_file(allowing(photos), "ann/1.jpg")
+        read(allowing(photos), "ann/1.jpg")
     assert (photos / swapped).is_symlink()
 
 
@@ -237,7 +246,7 @@ def test_a_file_that_becomes_a_link_at_the_last_moment_is_not_followed(
     monkeypatch.setattr(os, "stat", swapping)
 
     with pytest.raises(SourceNotAllowed, match="no file"):
-        open_file(allowing(photos), "ann/1.jpg")
+        read(allowing(photos), "ann/1.jpg")
     assert (photos / "ann" / "1.jpg").read_bytes() == b"secret"
 
 
