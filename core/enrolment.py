@@ -23,7 +23,7 @@ SMALLEST_REACH: Final = 1e-9
 """Pixels; of faces without any extent, which no detector gives."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class PersonRef:
     """How a sender calls somebody; at least one of both is given.
 
@@ -46,8 +46,9 @@ def people(
     """
     found: dict[PersonRef, UUID] = {}
     made = 0
-    # Locked in one order by everybody, so that two imports never wait in a circle.
-    for ref in sorted(set(wanted)):
+    # Locked in one order by everybody, so that two imports never wait in a circle; of those who mean
+    # the same person the one with a name first, for whoever is made gets it.
+    for ref in sorted(set(wanted), key=lambda ref: (ref.external_id, not ref.name, ref.name)):
         key = ref.external_id or None
         rows.lock_name(conn, collection_id, external_id=key, name=ref.name)
         known = rows.called(conn, collection_id, external_id=key, name=ref.name)

@@ -6,24 +6,64 @@ from uuid import UUID
 from psycopg.errors import UniqueViolation
 
 from core import imports, intake
+from core.archive_entries import LONGEST_NAME as LONGEST_KEY
+from core.archive_entries import printable
 from core.db import collections as collection_rows
 from core.db import imports as rows
-from core.db.imports import Import
-from core.db.jobs import Item
+from core.db.imports import Import, Result
 from core.db.pool import Connection
 from core.doorbell import Doorbell
-from core.errors import BacklogFull, FaceSearchError, ImportNotFound, NameTaken, WrongState
+from core.errors import (
+    BacklogFull,
+    FaceSearchError,
+    ImportNotFound,
+    InvalidRequest,
+    NameTaken,
+    UploadTooLarge,
+    WrongState,
+)
 from core.images import PhotoLimits
-from core.imports import Options, Source, with_options
+from core.imports import Options, Source, Wish, with_options
 from core.offers import Checked, Refusal, Upload, check
 from core.services import Services, require_disk
 from core.spool import Spool, Stream
 from core.storing import Place, files_go_with_rows, store
 
 
+def receive(
+    services: Services,
+    doorbell: Doorbell,
+    collection_id: UUID,
+    wish: Wish,
+    uploads: Sequence[Upload],
+    *,
+    actor: str,
+) -> tuple[UUID, bool]:
+    """Make an import of these photos and no others; return its id, and whether it took them in.
+
+    One that is known by its external id and was started takes nothing.
+
+    Raises:
+        FaceSearchError: See `imports.create` and `add`; then there is no import.
+    """
+    services.pressure.require_room(services.pool, services.settings.max_backlog)
+    made, is_new = imports.create(services, doorbell, collection_id, wish, actor=actor)
+    if made.state != "receiving":
+        return made.id, False
+    try:
+        add(services, doorbell, made.id, uploads)
+    except FaceSearchError:
+        if is_new:
+            imports.cancel(services, made.id)
+            imports.delete(services, made.id)
+        raise
+    imports.start(services, doorbell, made.id)
+    return made.id, True
+
+
 def add(
     services: Services, doorbell: Doorbell, import_id: UUID, uploads: Sequence[Upload]
-) -> list[Item]:
+) -> list[Result]:
     """Take photos in; return the item of each, in their order.
 
     A name that the import has already gives the item that is there, whatever the bytes: whoever lost an
@@ -32,16 +72,19 @@ def add(
     Raises:
         ImportNotFound: There is none with this id.
         WrongState: It takes no photos, or takes no more.
-        BacklogFull: Too many of its photos wait for workers; nothing was stored.
+        BacklogFull: Too many photos wait for workers, its own or all together; nothing was stored.
         DiskFull: There is too little disk; nothing was stored.
         NameTaken: An external id was taken by somebody else at this moment; nothing was stored.
     """
+    services.pressure.require_room(services.pool, services.settings.max_backlog)
     require_disk(services.settings, sum(len(upload.data) for upload in uploads))
     with services.pool.connection() as conn:
         options = Options.from_json(_open(conn, import_id, rows.get(conn, import_id)).options)
         _require_room(conn, services, import_id)
     limits = PhotoLimits.of(services.settings)
-    first = {upload.key: upload for upload in reversed(uploads)}
+    first: dict[str, Upload] = {}
+    for upload in uploads:
+        first.setdefault(upload.key, upload)
     photos = {key: check(_offer(upload, options), limits) for key, upload in first.items()}
     try:
         with files_go_with_rows(services, list(photos.values())):
@@ -52,10 +95,28 @@ def add(
     return [found[upload.key] for upload in uploads]
 
 
-def put_file(services: Services, import_id: UUID, name: str, stream: Stream) -> int:
-    """Take in a file that a manifest names, or will; return its size in bytes.
+def clean_key(name: str) -> str:
+    """Return the name of a photo or file as it is stored, and as manifests name it.
 
     Raises:
+        InvalidRequest: It is empty or too long.
+    """
+    key = printable(name)
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise InvalidRequest(f"A name has 1 to {LONGEST_KEY:,} characters.")
+    return key
+
+
+def put_file(
+    services: Services, import_id: UUID, name: str, stream: Stream, *, coming: int | None
+) -> int:
+    """Take in a file that a manifest names, or will; return its size in bytes.
+
+    Args:
+        coming: How many bytes there will be, if that is known; None: the stream tells.
+
+    Raises:
+        InvalidRequest: The name is none.
         ImportNotFound: There is none with this id.
         WrongState: Its files were read already, or it has no manifest.
         UploadTooLarge: It is larger than a photo may be.
@@ -66,7 +127,9 @@ def put_file(services: Services, import_id: UUID, name: str, stream: Stream) -> 
     if found.source != Source.MANIFEST or found.state != "receiving":
         raise WrongState("This import takes no more files.")
     most = PhotoLimits.of(services.settings).max_bytes
-    return Spool(services.settings, import_id).put(name, stream, most=most)
+    if coming is not None and coming > most:
+        raise UploadTooLarge(f"A photo has {most:,} bytes at most.", max_bytes=most)
+    return Spool(services.settings, import_id).put(clean_key(name), stream, most=most)
 
 
 def _offer(upload: Upload, options: Options) -> Upload | Refusal:
@@ -97,7 +160,7 @@ def _write(
     import_id: UUID,
     options: Options,
     photos: dict[str, Checked | Refusal],
-) -> dict[str, Item]:
+) -> dict[str, Result]:
     with services.pool.connection() as conn:
         home = imports.get(conn, import_id).collection_id
     with services.pool.connection() as conn:

@@ -21,8 +21,7 @@ from core.db import images as image_rows
 from core.db import imports as rows
 from core.db import jobs as job_rows
 from core.db import removals
-from core.db.imports import Import
-from core.db.jobs import Item
+from core.db.imports import Import, Result
 from core.db.pool import Connection
 from core.doorbell import Doorbell
 from core.enrolment import PersonRef
@@ -32,6 +31,7 @@ from core.errors import (
     ImportNotFound,
     InvalidRequest,
     NameTaken,
+    UploadTooLarge,
     WrongState,
 )
 from core.manifests import Format
@@ -39,6 +39,7 @@ from core.offers import OnDuplicate, Upload
 from core.person_folders import person_of
 from core.removal import remove_files
 from core.services import Services, require_disk
+from core.settings import GIB, Settings
 from core.spool import Spool
 
 CANCELLED_AT_ONCE: Final = 200
@@ -157,8 +158,10 @@ def create(
     Raises:
         CollectionNotFound: There is no such collection.
         SourceNotAllowed, SourceMissing: The folder may not be read, or is not there.
-        InvalidRequest: A dry run of photos that are sent one by one.
+        InvalidRequest: Something is said that does not belong to this source, or is missing; or a dry
+            run of photos that are sent one by one.
         NameTaken: The external id belongs to an import of something else.
+        UploadTooLarge: More bytes are announced than are taken.
         DiskFull: The announced bytes would leave too little disk.
     """
     _require_possible(services, wish)
@@ -194,13 +197,46 @@ def create(
     return made, True
 
 
+def most_bytes(settings: Settings) -> int:
+    """Return how large an archive or manifest may be."""
+    return settings.max_import_gib * GIB
+
+
 def _require_possible(services: Services, wish: Wish) -> None:
+    options = wish.options
+    content = wish.source in (Source.ARCHIVE, Source.MANIFEST)
+    _require(wish.source is Source.FOLDER, "path", wish.path, "a folder", needed=True)
+    _require(wish.source is Source.MANIFEST, "format", options.format, "a manifest", needed=True)
+    _require(content, "bytes", wish.bytes, "an archive or manifest")
+    _require(content, "sha256", options.sha256, "an archive or manifest")
+    if options.dry_run and wish.source is Source.FILES:
+        raise _wrong("dry_run", "All photos must be there at once: an archive, manifest or folder.")
     if wish.path is not None:
         server_folders.resolve(services.settings, wish.path)
-    if wish.options.dry_run and wish.source is Source.FILES:
-        raise InvalidRequest("A dry run needs all photos at once: an archive, manifest or folder.")
     if wish.bytes is not None:
+        most = most_bytes(services.settings)
+        if wish.bytes > most:
+            raise UploadTooLarge(f"An import has {most:,} bytes at most.", max_bytes=most)
         require_disk(services.settings, wish.bytes)
+
+
+def _require(
+    fits: bool,
+    field: str,
+    value: object,
+    what: str,
+    *,
+    needed: bool = False,
+) -> None:
+    """Refuse what is given where it means nothing, or is missing where it is needed."""
+    if fits and needed and value is None:
+        raise _wrong(field, f"Of {what} it must be given.")
+    if not fits and value is not None:
+        raise _wrong(field, f"Only {what} has it.")
+
+
+def _wrong(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
 def _same(conn: Connection, collection_id: UUID, wish: Wish) -> Import | None:
@@ -236,7 +272,7 @@ def page(
 
 def results(
     conn: Connection, import_id: UUID, *, limit: int, after: int = -1, state: str | None = None
-) -> list[Item]:
+) -> list[Result]:
     """Return up to *limit* items behind position *after*, in the sender's order."""
     return rows.results(conn, import_id, limit=limit, after=after, state=state)
 
@@ -247,6 +283,7 @@ def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
     Raises:
         ImportNotFound: There is none with this id.
         WrongState: Bytes that were announced are missing, nothing came at all, or it is cancelled.
+        UploadBusy: Some are on their way.
     """
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
         if found.state in ("reading", "read"):
@@ -266,7 +303,9 @@ def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
 
 
 def _require_whole(services: Services, found: Import) -> None:
-    there = Spool(services.settings, found.id).size()
+    spool = Spool(services.settings, found.id)
+    spool.require_idle()
+    there = spool.size()
     if not there:
         raise WrongState("Nothing was sent yet.")
     if found.bytes_expected is not None and there < found.bytes_expected:
@@ -301,8 +340,11 @@ def retry(services: Services, doorbell: Doorbell, import_id: UUID, *, dead: bool
 
     Raises:
         ImportNotFound: There is none with this id.
+        WrongState: It is cancelled.
     """
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
+        if found.state == "cancelled":
+            raise WrongState("This import is cancelled; make a new one of what is missing.")
         collection_rows.hold(conn, [found.collection_id])
         job_rows.open_lane(conn, import_id, collection_id=found.collection_id)
         images = rows.retry_photos(conn, import_id, RETRIED_WITH_DEAD if dead else RETRIED)

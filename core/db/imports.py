@@ -9,7 +9,6 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from core.db import queries
-from core.db.jobs import Item
 from core.db.pool import Connection
 from core.db.rows import execute, fetch_all, fetch_one, fetch_value
 
@@ -67,6 +66,28 @@ class Import:
     created_at: datetime
     read_at: datetime | None
     closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one item.
+
+    Attributes:
+        position: In the sender's order, from 0.
+        key: The name the sender knows it by.
+        state: See `core.db.jobs.Item`.
+        image_id: None where it has no image, or that was deleted since.
+        faces: Stored of an indexed one; None of others.
+    """
+
+    position: int
+    key: str
+    state: str
+    reason: str | None
+    detail: str | None
+    attempts: int
+    image_id: UUID | None
+    faces: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,20 +311,20 @@ def unread(conn: Connection, import_id: UUID) -> list[int]:
     return [row[0] for row in conn.execute(SQL["unread"], {"id": import_id})]
 
 
-def with_keys(conn: Connection, import_id: UUID, keys: Sequence[str]) -> dict[str, Item]:
+def with_keys(conn: Connection, import_id: UUID, keys: Sequence[str]) -> dict[str, Result]:
     """Return the first item of each of these names that is there."""
-    found = fetch_all(conn, Item, SQL["keys"], {"id": import_id, "keys": list(keys)})
+    found = fetch_all(conn, Result, SQL["keys"], {"id": import_id, "keys": list(keys)})
     return {item.key: item for item in found}
 
 
 def results(
     conn: Connection, import_id: UUID, *, limit: int, after: int = -1, state: str | None = None
-) -> list[Item]:
+) -> list[Result]:
     """Return up to *limit* items behind position *after*, in the sender's order."""
     params = {"id": import_id, "limit": limit, "after": after, "state": state}
     name = "results" if state is None else "results_in_state"
     return fetch_all(
-        conn, Item, SQL["results_not_indexed" if state in NOT_INDEXED else name], params
+        conn, Result, SQL["results_not_indexed" if state in NOT_INDEXED else name], params
     )
 
 

@@ -83,7 +83,7 @@ UPDATE imports
        bytes_read = greatest(bytes_read, %(bytes_read)s),
        lease_until = now() + make_interval(secs => %(lease_s)s), attempts = 0, held_up_by = NULL,
        detail = NULL
- WHERE id = %(id)s AND lease = %(lease)s AND state = 'reading';
+ WHERE id = %(id)s AND lease = %(lease)s AND state = 'reading' AND NOT paused;
 
 -- name: append
 -- Room for more items of an import that is still sent; returns where they begin.
@@ -126,7 +126,7 @@ SELECT count(*) > 0
 -- How many of an import workers have still to take or finish, up to a number.
 SELECT count(*)
   FROM (SELECT 1 FROM items WHERE lane = %(id)s AND state IN ('waiting', 'running')
-         LIMIT %(most)s) AS some;
+         LIMIT %(most)s) AS counted;
 
 -- name: unread
 -- Items that wait for their photo: those that are tried again.
@@ -136,32 +136,37 @@ SELECT position FROM items
 
 -- name: keys
 -- Which of these names there are.
-SELECT DISTINCT ON (key) id, job_id, collection_id, image_id, position, key, state, reason, detail,
-       attempts
-  FROM items WHERE job_id = %(id)s AND key = ANY(%(keys)s)
- ORDER BY key, position;
+SELECT DISTINCT ON (items.key) items.position, items.key, items.state, items.reason, items.detail,
+       items.attempts, items.image_id,
+       CASE items.state WHEN 'indexed' THEN images.face_count END AS faces
+  FROM items LEFT JOIN images ON images.id = items.image_id
+ WHERE items.job_id = %(id)s AND items.key = ANY(%(keys)s)
+ ORDER BY items.key, items.position;
 
 -- name: results
-SELECT id, job_id, collection_id, image_id, position, key, state, reason, detail, attempts
-  FROM items
- WHERE job_id = %(id)s AND position > %(after)s
- ORDER BY position
+SELECT items.position, items.key, items.state, items.reason, items.detail, items.attempts, items.image_id,
+       CASE items.state WHEN 'indexed' THEN images.face_count END AS faces
+  FROM items LEFT JOIN images ON images.id = items.image_id
+ WHERE items.job_id = %(id)s AND items.position > %(after)s
+ ORDER BY items.position
  LIMIT %(limit)s;
 
 -- name: results_in_state
-SELECT id, job_id, collection_id, image_id, position, key, state, reason, detail, attempts
-  FROM items
- WHERE job_id = %(id)s AND position > %(after)s AND state = %(state)s
- ORDER BY position
+SELECT items.position, items.key, items.state, items.reason, items.detail, items.attempts, items.image_id,
+       CASE items.state WHEN 'indexed' THEN images.face_count END AS faces
+  FROM items LEFT JOIN images ON images.id = items.image_id
+ WHERE items.job_id = %(id)s AND items.position > %(after)s AND items.state = %(state)s
+ ORDER BY items.position
  LIMIT %(limit)s;
 
 -- name: results_not_indexed
 -- Says for the planner which states its index is of.
-SELECT id, job_id, collection_id, image_id, position, key, state, reason, detail, attempts
-  FROM items
- WHERE job_id = %(id)s AND position > %(after)s AND state = %(state)s
-   AND state IN ('skipped', 'rejected', 'failed', 'dead')
- ORDER BY position
+SELECT items.position, items.key, items.state, items.reason, items.detail, items.attempts, items.image_id,
+       CASE items.state WHEN 'indexed' THEN images.face_count END AS faces
+  FROM items LEFT JOIN images ON images.id = items.image_id
+ WHERE items.job_id = %(id)s AND items.position > %(after)s AND items.state = %(state)s
+   AND items.state IN ('skipped', 'rejected', 'failed', 'dead')
+ ORDER BY items.position
  LIMIT %(limit)s;
 
 -- name: counts
