@@ -8,6 +8,7 @@ from core.estimates import duration
 from web.pages import (
     collections,
     images,
+    imports,
     indexes,
     jobs,
     people,
@@ -19,7 +20,7 @@ from web.pages import (
 )
 from web.pages.words import NOTES, PAGES, UNKNOWN, Words, in_words
 
-NOUNS = (search, together, collections, indexes, recall, images, people, jobs, system)
+NOUNS = (search, together, collections, imports, indexes, recall, images, people, jobs, system)
 
 
 def register(app: Flask) -> None:

@@ -15,10 +15,10 @@ from core.gates import USUAL
 from core.inference.packs import Pack
 from core.keeping import USUAL as KEEPS_USUALLY
 from core.keeping import Keeps
-from web.pages import forms
+from web.pages import forms, imports
 from web.pages.together import Choosing
 from web.pages.trouble import Trouble, trouble
-from web.pages.words import GATES, KEEPINGS
+from web.pages.words import GATES, IMPORT_STATES, KEEPINGS
 from web.services import doorbell, services
 
 blueprint = Blueprint("collections", __name__, url_prefix="/collections")
@@ -183,6 +183,8 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         images=images[:PER_PAGE],
         more=images[PER_PAGE - 1].id if len(images) > PER_PAGE else None,
         first_page=after is None and tag is None,
+        under_way=imports.under_way(collection_id) if after is None and tag is None else (),
+        import_states=IMPORT_STATES,
         tag=tag,
         people=strip,
         limits=services().settings,

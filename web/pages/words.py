@@ -6,6 +6,7 @@ from core.db.index_work import Action
 from core.gates import Gate
 from core.import_progress import State
 from core.keeping import Keeps
+from core.offers import OnDuplicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,13 @@ IMPORT_STATES = {
     State.FAILED: Words("Ended early", "What came before is in the collection."),
 }
 """By the state of an import."""
+
+DUPLICATES = {
+    OnDuplicate.SKIP: "Skip them",
+    OnDuplicate.UPDATE: "Update what is said of them",
+    OnDuplicate.ERROR: "Refuse them",
+}
+"""By what becomes of photos that are here already."""
 
 ITEM_STATES = {
     "indexed": "indexed",

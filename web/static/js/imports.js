@@ -1,0 +1,351 @@
+// Imports of a collection: those that are under way move, and a new one is chosen and sent.
+
+import { draw, isOver, look, size } from "./import-progress.js";
+import { ask, Hold, Refused, sendContent, sendFiles, sendPhotos } from "./sending.js";
+
+const MIB = 2 ** 20;
+const LOOK_MS = 3000;
+const ARCHIVE = /\.(zip|tar|tgz|tar\.gz|tar\.zst|tzst)$/i;
+const MANIFEST = /\.(ndjson|jsonl|csv)$/i;
+const JUNK = /(^|\/)(\.|__MACOSX\/|(thumbs\.db|desktop\.ini)$)/i; // what systems leave in folders
+
+const form = document.getElementById("new-import");
+const sending = document.getElementById("sending");
+const part = (root, name) => root.querySelector(`[data-${name}]`);
+
+let chosen = null; // { source, files: [{ file, key }], manifest, name, bytes, mark }
+let known = null; // an import that these very files were begun with
+let hold = null; // while something is sent
+
+for (const row of document.querySelectorAll("[data-import]")) watch(row);
+
+if (form) {
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    input.addEventListener("change", () => takeChosen(input));
+  }
+  form.addEventListener("submit", (event) => {
+    if (!chosen) return; // a folder of the server, or nothing: the form says which
+    event.preventDefault();
+    run();
+  });
+  part(sending, "hold").addEventListener("click", () => setHeld(true));
+  part(sending, "go-on").addEventListener("click", () => setHeld(false));
+  addEventListener("beforeunload", (event) => {
+    if (hold) event.preventDefault();
+  });
+  listenForDrops();
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    if (input.files.length) takeChosen(input); // chosen before this ran
+  }
+}
+
+async function watch(row) {
+  for (;;) {
+    if (!document.hidden && row.dataset.import) {
+      const shown = await look(row.dataset.import);
+      if (shown) draw(row, shown);
+      if (shown && isOver(shown)) return;
+    }
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+  }
+}
+
+// Choosing
+
+function takeChosen(input) {
+  const files = [...input.files].map((file) => ({ file, key: file.webkitRelativePath || file.name }));
+  if (files.length) choose(files, input.webkitdirectory);
+  input.value = "";
+}
+
+function listenForDrops() {
+  let depth = 0;
+  const drop = form.querySelector(".drop");
+  const over = (by) => {
+    depth = Math.max(0, by ? depth + by : 0);
+    drop.classList.toggle("is-over", depth > 0);
+  };
+  addEventListener("dragenter", () => over(1));
+  addEventListener("dragleave", () => over(-1));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", async (event) => {
+    event.preventDefault();
+    over(0);
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
+    const plain = [...event.dataTransfer.files].map((file) => ({ file, key: file.name }));
+    if (!entries.every(Boolean)) return choose(plain, false);
+    const found = await Promise.all(entries.map((entry) => walk(entry, "")));
+    return choose(found.flat(), entries.some((entry) => entry.isDirectory));
+  });
+}
+
+// The files of a dropped file or folder, with their paths.
+async function walk(entry, folder) {
+  const path = folder + entry.name;
+  if (entry.isFile) return [{ file: await new Promise((done, fail) => entry.file(done, fail)), key: path }];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+    if (some.length === 0) return found;
+    for (const child of some) found.push(...(await walk(child, `${path}/`)));
+  }
+}
+
+async function choose(given, isFolder) {
+  if (hold) return;
+  complain(null);
+  const files = unique(given.filter(({ key }) => !JUNK.test(key)));
+  const wrong = files.length === 0 ? "There is no photo among them." : mixed(files, isFolder);
+  chosen = wrong ? null : described(files, isFolder);
+  known = null;
+  if (wrong) complain(wrong);
+  drawChosen();
+  if (chosen) await recognise(chosen);
+}
+
+// Two files of one name would be one photo to the server.
+function unique(files) {
+  const times = new Map();
+  return files.map(({ file, key }) => {
+    const count = (times.get(key) ?? 0) + 1;
+    times.set(key, count);
+    return { file, key: count === 1 ? key : key.replace(/(\.[^./]*)?$/, ` (${count})$1`) };
+  });
+}
+
+function mixed(files, isFolder) {
+  if (isFolder) return null;
+  if (files.some(({ file, key }) => file.size === 0 && (ARCHIVE.test(key) || MANIFEST.test(key)))) return "This file is empty.";
+  if (files.length === 1) return null;
+  if (files.some(({ key }) => ARCHIVE.test(key))) return "An archive is imported alone: choose only it.";
+  if (files.filter(({ key }) => MANIFEST.test(key)).length > 1) return "Choose one manifest at a time.";
+  return null;
+}
+
+function described(files, isFolder) {
+  const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
+  const manifest = isFolder ? undefined : files.find(({ key }) => MANIFEST.test(key));
+  const isArchive = !isFolder && files.length === 1 && ARCHIVE.test(files[0].key);
+  const source = manifest ? "manifest" : isArchive ? "archive" : "files";
+  const folder = isFolder ? files[0].key.split("/")[0] : "";
+  const photos = `${files.length.toLocaleString("en")} ${files.length === 1 ? "photo" : "photos"}`;
+  return {
+    source, files, bytes, manifest,
+    words: source === "files" ? (folder ? `${folder}: ${photos}` : photos) : (manifest ?? files[0]).key,
+    name: source === "files" ? folder || (files.length === 1 ? files[0].key : photos) : (manifest ?? files[0]).key,
+    mark: markOf(files, bytes),
+  };
+}
+
+// What the same files have again after a reload. Not by their bytes: there may be gigabytes.
+function markOf(files, bytes) {
+  let [a, b] = [0x811c9dc5, 0x9e3779b9];
+  for (const { file, key } of files) {
+    for (const letter of `${key}:${file.size}:${file.lastModified}\n`) {
+      const code = letter.codePointAt(0);
+      a = Math.imul(a ^ code, 0x01000193);
+      b = Math.imul(b ^ code, 0x5bd1e995) ^ (b >>> 15);
+    }
+  }
+  const hex = (number) => (number >>> 0).toString(16).padStart(8, "0");
+  return `page:${files.length}:${bytes}:${hex(a)}${hex(b)}`;
+}
+
+function drawChosen() {
+  const element = part(form, "chosen");
+  element.hidden = !chosen;
+  element.textContent = chosen ? `${chosen.words}, ${size(chosen.bytes)}` : "";
+  part(form, "known").hidden = true;
+  part(form, "options").disabled = false;
+  const dry = form.elements.dry_run;
+  dry.disabled = chosen?.source === "files";
+  if (dry.disabled) dry.checked = false;
+  part(form, "begin").textContent = "Start the import";
+  if (chosen) part(form, "begin").closest("button").focus({ preventScroll: true });
+}
+
+// Were these very files begun before? Then sending goes on there.
+async function recognise(those) {
+  const response = await fetch(`/v1/collections/${form.dataset.collection}/imports?limit=100`).catch(() => null);
+  if (!response?.ok || chosen !== those) return;
+  const { items } = await response.json();
+  known = items.find((each) => isMarked(each, those.mark) && !isOver(each)) ?? null;
+  if (!known) return;
+  for (const [name, value] of Object.entries(known.options)) setOption(name, value);
+  part(form, "options").disabled = true;
+  const there = known.bytes_received ? `${size(known.bytes_received)} of it came before` : "It was begun before";
+  part(form, "known").textContent = `${there}; it goes on there, with the options of then.`;
+  part(form, "known").hidden = false;
+  part(form, "begin").textContent = "Go on";
+}
+
+function isMarked({ external_id: id }, mark) {
+  return id === mark || Boolean(id?.startsWith(`${mark}#`));
+}
+
+function setOption(name, value) {
+  const field = form.elements[name];
+  if (!field) return;
+  if (field.type === "checkbox") field.checked = value;
+  else field.value = Array.isArray(value) ? value.join(", ") : value ?? "";
+}
+
+function complain(words) {
+  const alert = part(form, "trouble");
+  alert.hidden = words === null;
+  alert.querySelector("p").textContent = words ?? "";
+}
+
+// Sending
+
+async function run() {
+  complain(null);
+  hold = new Hold();
+  form.hidden = true;
+  sending.hidden = false;
+  setHeld(false);
+  part(sending, "name").textContent = chosen.words;
+  sending.querySelector("h2").focus();
+  try {
+    const found = known ?? (await create());
+    part(sending, "link").href = `/imports/${found.id}`;
+    part(sending, "link").hidden = false;
+    sending.dataset.import = found.id;
+    await send(found);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    stop(error);
+  }
+}
+
+async function send(found) {
+  const url = `/v1/imports/${found.id}`;
+  if (chosen.source === "files") {
+    await sendPhotosTo(url);
+  } else {
+    const whole = chosen.manifest ?? chosen.files[0];
+    const others = chosen.files.filter((each) => each !== whole);
+    await sendFiles(`${url}/files`, others, hooks(0));
+    await sendContent(`${url}/content`, whole.file, hooks(chosen.bytes - whole.file.size));
+  }
+  end(found);
+}
+
+async function sendPhotosTo(url) {
+  const there = known ? await keysOf(url) : new Set();
+  const most = Number(form.dataset.maxBytes);
+  for (const photo of chosen.files) {
+    if (photo.file.size > most) photo.refused = `It is larger than ${Math.floor(most / MIB)} MiB.`;
+  }
+  const left = chosen.files.filter(({ key, refused }) => !refused && !there.has(key));
+  const before = chosen.bytes - left.reduce((sum, { file }) => sum + file.size, 0);
+  await sendPhotos(`${url}/photos`, left, { ...hooks(before), most: Number(form.dataset.maxPhotos) });
+  await answerOf(ask("POST", `${url}/start`));
+}
+
+function hooks(before) {
+  return { hold, onSent: (bytes) => drawSent(before + bytes), onWait: drawWait };
+}
+
+function end(found) {
+  hold = null;
+  const refused = chosen.files.filter((each) => each.refused);
+  if (refused.length === 0) {
+    location.assign(`/imports/${found.id}`);
+    return;
+  }
+  drawSent(chosen.bytes);
+  part(sending, "said").textContent = "Sent, but for these:";
+  for (const { key, refused: words } of refused) {
+    const row = part(sending, "refused").appendChild(document.createElement("li"));
+    row.className = "file-row is-failed";
+    for (const [name, text] of [["file-name", key], ["file-state", words]]) {
+      const cell = row.appendChild(document.createElement("span"));
+      cell.className = name;
+      cell.textContent = text;
+    }
+  }
+  part(sending, "hold").hidden = part(sending, "go-on").hidden = true;
+}
+
+function stop(error) {
+  hold = null;
+  // It has all, or was cancelled: its page says which.
+  const page = part(sending, "link");
+  if (error.code === "wrong_state" && !page.hidden) {
+    location.assign(page.href);
+    return;
+  }
+  form.hidden = false;
+  sending.hidden = true;
+  complain(error.message);
+}
+
+// The same files again after their import is over make another one.
+async function create() {
+  const { source, mark, name, bytes, manifest } = chosen;
+  const body = { source, name, ...options() };
+  if (source === "manifest") body.format = /\.csv$/i.test(name) ? "csv" : "ndjson";
+  if (source !== "files") body.bytes = manifest?.file.size ?? bytes;
+  for (let count = 1; ; count += 1) {
+    const external_id = count === 1 ? mark : `${mark}#${count}`;
+    const found = await post({ ...body, external_id });
+    if (found.answer?.code === "name_taken") continue;
+    const made = await answerOf(found);
+    if (found.status === 201 || !isOver(made)) return made;
+  }
+}
+
+async function post(body) {
+  return ask("POST", `/v1/collections/${form.dataset.collection}/imports`, {
+    body: JSON.stringify(body), headers: { "Content-Type": "application/json" },
+  });
+}
+
+function options() {
+  const { on_duplicate, people_by_folder, dry_run, tags } = form.elements;
+  return {
+    on_duplicate: on_duplicate.value,
+    people_by_folder: people_by_folder.checked,
+    dry_run: dry_run.checked,
+    tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean),
+  };
+}
+
+async function answerOf(found) {
+  const { status, answer } = await found;
+  if (status < 200 || status >= 300) throw new Refused(status, answer ?? { detail: "The server cannot be reached." });
+  return answer;
+}
+
+// Which photos of an import are there.
+async function keysOf(url) {
+  const response = await fetch(`${url}/results?format=ndjson`).catch(() => null);
+  if (!response?.ok) return new Set();
+  const lines = (await response.text()).split("\n").filter(Boolean);
+  return new Set(lines.map((line) => JSON.parse(line).key));
+}
+
+function setHeld(held) {
+  if (held) hold.take();
+  else hold.letGo();
+  const [stopping, going] = [part(sending, "hold"), part(sending, "go-on")];
+  const focused = [stopping, going].includes(document.activeElement);
+  stopping.hidden = held;
+  going.hidden = !held;
+  if (focused) (held ? going : stopping).focus();
+  part(sending, "said").textContent = held ? "Stopped. What arrived stays." : "";
+}
+
+function drawSent(bytes) {
+  const bar = document.getElementById("sent");
+  bar.max = Math.max(1, chosen.bytes);
+  bar.value = bytes;
+  part(sending, "sent").textContent = `${size(bytes)} of ${size(chosen.bytes)}`;
+  if (!hold?.held) part(sending, "said").textContent = "";
+}
+
+function drawWait(words, seconds) {
+  part(sending, "said").textContent = `${words} Trying again in ${Math.round(seconds)} s.`;
+}
