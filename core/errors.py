@@ -394,6 +394,13 @@ class WorkerUnavailable(FaceSearchError):
     retryable = True
 
 
+class ServerBusy(FaceSearchError):
+    """All places for requests that last long are taken; the others are kept for those that do not."""
+
+    code = "server_busy"
+    retryable = True
+
+
 class BrokerUnavailable(FaceSearchError):
     """The broker cannot be reached."""
 

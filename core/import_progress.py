@@ -1,9 +1,10 @@
 """How far an import is: in how many items, how fast, how long still, and what keeps it from being faster."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from core import imports, workers_seen
@@ -13,6 +14,7 @@ from core.db.imports import Counts, Import
 from core.errors import BrokerUnavailable
 from core.imports import Source
 from core.services import Services
+from core.spool import Spool
 from core.stages import Stage, Work
 
 SHORTEST_S: Final = 2.0
@@ -52,6 +54,45 @@ ADVICE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a whole import would come to, by its sample.
+
+    Attributes:
+        sampled: So many of the entries were tried; the numbers below are scaled from them.
+        refused: Entries that would become no image.
+        duplicates: Photos that the collection has, or the import has twice.
+        reasons: Why entries would be refused, or images have no face.
+        seconds: Of one worker like the one that tried the sample.
+        bytes: Of disk.
+    """
+
+    entries: int
+    sampled: int
+    faces: int
+    refused: int
+    duplicates: int
+    reasons: Mapping[str, int]
+    seconds: float
+    bytes: int
+
+    @classmethod
+    def of(cls, sums: Mapping[str, Any]) -> Self:
+        """Scale the sums over a sample; see `core.forecast.Forecast`."""
+        entries, sampled = sums["entries"], sums["sampled"]
+        scale = entries / sampled if sampled else 0.0
+        return cls(
+            entries=entries,
+            sampled=sampled,
+            faces=round(sums["faces"] * scale),
+            refused=round(sums["refused"] * scale),
+            duplicates=round(sums["duplicates"] * scale),
+            reasons={code: round(count * scale) for code, count in sums["reasons"].items()},
+            seconds=sums["seconds"] * scale,
+            bytes=round(sums["bytes"] * scale),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """An import at one moment.
 
@@ -61,7 +102,10 @@ class Progress:
         eta_s: Seconds until its end at that rate.
         limit: A `Limit` or a `Stage`; None when nothing is to do.
         advice: One sentence on *limit*.
+        bytes_received: Of what is sent; None where nothing is.
         work: What its photos cost so far.
+        work_s: Seconds since the first of them was begun.
+        expected: Of a dry run that was tried.
     """
 
     found: Import
@@ -72,7 +116,10 @@ class Progress:
     eta_s: float | None
     limit: Limit | Stage | None
     advice: str | None
+    bytes_received: int | None
     work: Work
+    work_s: float
+    expected: Expected | None
 
     @property
     def done(self) -> int:
@@ -88,28 +135,54 @@ def progress(services: Services, import_id: UUID) -> Progress:
     """
     with services.pool.connection() as conn:
         found = imports.get(conn, import_id)
-        counts = _counts(found) or rows.counts(conn, import_id)
-        work = Work.from_json(job_rows.work(conn, import_id))
-        space = rows.space(conn, import_id)
-        shared = found.closed_at is None and job_rows.others_wait(conn, import_id)
+    return progress_of(services, found)
+
+
+def progress_of(services: Services, found: Import) -> Progress:
+    """Return how far an import is that was just read.
+
+    Raises:
+        ImportNotFound: It was deleted meanwhile.
+    """
+    with services.pool.connection() as conn:
+        counts = _counts(found) or rows.counts(conn, found.id)
+        effort = job_rows.effort(conn, found.id)
+        shared = found.closed_at is None and job_rows.others_wait(conn, found.id)
     over = found.closed_at is None and found.state != "receiving" and not counts.open
-    if over and imports.settle(services, import_id):
-        return progress(services, import_id)
-    state = _state(found, counts)
-    total, rate = _total(found, counts), _rate(found, counts)
+    if over and imports.settle(services, found.id):
+        return progress(services, found.id)
+    work, total, rate = Work.from_json(effort.work), _total(found, counts), _rate(found, counts)
     left = None if total is None else total - (counts.total - counts.open)
-    limit = _limit(services, found, counts, work, space, shared=shared)
+    limit = _limit(services, found, counts, work, shared=shared)
     return Progress(
-        found,
-        state,
-        counts,
-        total,
-        rate,
-        left / rate if left and rate else None,
-        limit,
-        _advice(limit, work),
-        work,
+        found=found,
+        state=_state(found, counts),
+        counts=counts,
+        total=total,
+        rate=rate,
+        eta_s=left / rate if left and rate else None,
+        limit=limit,
+        advice=_advice(limit, work),
+        bytes_received=received(services, found),
+        work=work,
+        work_s=_seconds(effort.started_at, found.closed_at),
+        expected=None if found.forecast is None else Expected.of(found.forecast),
     )
+
+
+def received(services: Services, found: Import) -> int | None:
+    """Return how many bytes of an import came; None where none is sent."""
+    if found.source == Source.FILES:
+        return found.bytes_read
+    if found.source == Source.FOLDER:
+        return None
+    if found.state in ("reading", "read", "failed") and found.bytes_expected is not None:
+        return found.bytes_expected  # all of them are there, or were
+    return Spool(services.settings, found.id).size()
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float:
+    return 0.0 if start is None else ((end or datetime.now(UTC)) - start).total_seconds()
 
 
 def _counts(found: Import) -> Counts | None:
@@ -144,13 +217,13 @@ def _rate(found: Import, counts: Counts) -> float | None:
 
 
 def _limit(
-    services: Services, found: Import, counts: Counts, work: Work, space: str, *, shared: bool
+    services: Services, found: Import, counts: Counts, work: Work, *, shared: bool
 ) -> Limit | Stage | None:
     if found.closed_at is not None or found.paused:
         return None
     if found.state == "receiving" and not counts.open:
         return Limit.SENDER
-    if not _has_worker(services, space):
+    if not _has_worker(services, found.id):
         return Limit.WORKERS
     if found.held_up_by == "disk":
         return Limit.DISK
@@ -159,7 +232,9 @@ def _limit(
     return Limit.TURNS if shared else work.limit
 
 
-def _has_worker(services: Services, space: str) -> bool:
+def _has_worker(services: Services, import_id: UUID) -> bool:
+    with services.pool.connection() as conn:
+        space = rows.space(conn, import_id)
     try:
         workers = workers_seen.workers(services.broker)
     except BrokerUnavailable:

@@ -52,8 +52,10 @@ def accept(
         BadImage: See *strict*.
         CollectionNotFound: There is no such collection.
         NameTaken: An external id is in use; nothing was stored.
+        BacklogFull: Too many photos wait for workers; nothing was stored.
         DiskFull: There is too little disk; nothing was stored.
     """
+    services.pressure.require_room(services.pool, services.settings.max_backlog)
     require_disk(services.settings, sum(len(upload.data) for upload in uploads))
     limits = PhotoLimits.of(services.settings)
     photos = [check(upload, limits) for upload in uploads]

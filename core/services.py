@@ -16,6 +16,7 @@ from core.db.pool import Pool, open_pool
 from core.errors import DiskFull, SetupError
 from core.exchange import Exchange
 from core.inference.packs import Manifest, load_manifest
+from core.pressure import Pressure
 from core.query_samples import QuerySamples
 from core.routing import Router
 from core.settings import MIB, Settings
@@ -36,6 +37,7 @@ class Services:
     exchange: Exchange
     router: Router = field(default_factory=Router)
     samples: QuerySamples = field(default_factory=QuerySamples)
+    pressure: Pressure = field(default_factory=Pressure)
 
 
 def open_services(settings: Settings, *, connections: int) -> Services:

@@ -18,9 +18,15 @@ ENV_PREFIX = "FACESEARCH_"
 
 MIB = 1024 * 1024
 """Bytes in the unit of every limit of files and disk."""
+GIB = 1024 * MIB
+"""Of those that are larger."""
 ENV_FILE = ".env"
 TEST_PREFIX = "FACESEARCH_TEST_"
 """Variables for the tests alone; no setting begins so."""
+
+CLIENT_SERVER: Final = "FACESEARCH_SERVER"
+CLIENT_KEY: Final = "FACESEARCH_API_KEY"
+"""Of the command line where it is the client of a server; no settings of a system."""
 
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """What may be the name of a bucket."""
@@ -157,6 +163,12 @@ class Settings(BaseSettings):
         ge=1,
         le=100_000,
         description="Bytes unpacked of one ZIP or TAR for each of its own, one photo aside.",
+    )
+    max_import_gib: int = Field(
+        64,
+        ge=1,
+        le=1024 * 1024,
+        description="Largest archive or manifest that is sent to an import, in GiB.",
     )
     import_ahead: int = Field(
         1000,
@@ -314,6 +326,7 @@ class Settings(BaseSettings):
     @classmethod
     def _unknown(cls) -> set[str]:
         known = {f"{ENV_PREFIX}{name}".upper() for name in cls.model_fields}
+        known |= {CLIENT_SERVER, CLIENT_KEY}
         given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
         return {
             name

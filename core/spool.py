@@ -4,18 +4,19 @@ They lie in a folder of their own for each import until all of them are photos o
 process that receives or reads imports must see that folder.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 from uuid import UUID
 
 from core.durable import make_folder, sync_file, sync_folder
-from core.errors import OffsetMismatch, SourceMissing, UploadBusy, UploadTooLarge
+from core.errors import DiskFull, OffsetMismatch, SourceMissing, UploadBusy, UploadTooLarge
 from core.services import require_disk
 from core.settings import MIB, Settings
 
@@ -75,15 +76,22 @@ class Spool:
         with self.path.open("ab") as file, _alone(file):
             there = file.seek(0, os.SEEK_END)
             if there != offset:
-                raise OffsetMismatch(
-                    f"{there:,} bytes are there; the next ones begin at {there}, not at {offset}.",
-                    offset=there,
-                )
+                raise mismatch(there, offset)
             try:
-                self._copy(stream, file, most)
+                with _full_disk_told():
+                    self._copy(stream, file, most)
             finally:
                 sync_file(file)
             return file.tell()
+
+    def require_idle(self) -> None:
+        """Refuse while somebody adds to the archive or manifest.
+
+        Raises:
+            UploadBusy: Somebody does.
+        """
+        with suppress(FileNotFoundError), self.path.open("rb") as file, _alone(file):
+            pass
 
     def _copy(self, stream: Stream, file: BinaryIO, most: int | None) -> None:
         size, looked = file.tell(), -LOOK_EVERY
@@ -109,7 +117,7 @@ class Spool:
         make_folder(path.parent)
         new = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
         try:
-            with new.open("xb") as file:
+            with new.open("xb") as file, _full_disk_told():
                 self._copy(stream, file, most)
                 size = file.tell()
                 sync_file(file)
@@ -144,6 +152,13 @@ class Spool:
         return self.folder / _FILES / hashlib.sha256(name.encode("utf-8")).hexdigest()
 
 
+def mismatch(there: int, offset: int) -> OffsetMismatch:
+    """Return the error of bytes that begin at *offset* where *there* bytes are."""
+    return OffsetMismatch(
+        f"{there:,} bytes are there; the next ones begin at {there}, not at {offset}.", offset=there
+    )
+
+
 def spool_folder(settings: Settings) -> Path:
     """Return where the folders of all imports are."""
     return settings.data_dir / "imports"
@@ -157,6 +172,16 @@ def spools(settings: Settings) -> Iterator[tuple[UUID, Path]]:
             yield UUID(path.name), path
         except ValueError:
             continue  # not one of ours
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull("The disk is full.") from error
 
 
 @contextmanager

@@ -73,7 +73,8 @@ def create_app(services: Services, doorbell: Doorbell) -> Flask:
     app.config["MAX_FORM_PARTS"] = settings.max_photos_per_request + SPARE_PARTS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # members in the order of the models
     waiters = BoundedSemaphore(max(1, settings.web_threads // 2))
-    app.extensions[EXTENSION] = Web(services, doorbell, waiters, Checked(settings))
+    listeners = BoundedSemaphore(max(1, settings.web_threads // 4))
+    app.extensions[EXTENSION] = Web(services, doorbell, waiters, listeners, Checked(settings))
     problems.init_app(app)
     security.init_app(app)
     idempotency.init_app(app)  # after it: keys belong to whoever may in

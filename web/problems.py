@@ -80,6 +80,7 @@ STATUS: dict[type[FaceSearchError], HTTPStatus] = {
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.CrossSite: HTTPStatus.FORBIDDEN,
     errors.WorkerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ServerBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BrokerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.SearchTimeout: HTTPStatus.SERVICE_UNAVAILABLE,

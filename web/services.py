@@ -9,6 +9,7 @@ from flask import current_app
 
 from core.checks import Checked
 from core.doorbell import Doorbell
+from core.errors import ServerBusy
 from core.services import Services
 
 EXTENSION = "facesearch"
@@ -19,18 +20,31 @@ class Web:
     """What the web process holds.
 
     Attributes:
-        waiters: Taken by requests that wait for a worker on purpose, so that others get through.
+        waiters: Taken by requests that wait for a worker on purpose or receive gigabytes, so that
+            others get through.
+        listeners: Taken by those who are told of progress as it happens.
     """
 
     services: Services
     doorbell: Doorbell
     waiters: BoundedSemaphore
+    listeners: BoundedSemaphore
     checked: Checked
 
 
 def web() -> Web:
     """Return what the application was built around."""
     return cast(Web, current_app.extensions[EXTENSION])
+
+
+def take_place(places: BoundedSemaphore) -> None:
+    """Take one of these places; whoever does gives it back.
+
+    Raises:
+        ServerBusy: There is none.
+    """
+    if not places.acquire(blocking=False):
+        raise ServerBusy("All places for requests that last long are taken; try again later.")
 
 
 def services() -> Services:

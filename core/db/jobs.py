@@ -109,6 +109,19 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """What the photos of a job cost.
+
+    Attributes:
+        work: See `core.stages.Work.to_json`.
+        started_at: See `Job`.
+    """
+
+    work: dict[str, Any]
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """How much there is to do."""
 
@@ -167,10 +180,9 @@ def put_item(
     return made
 
 
-def work(conn: Connection, job_id: UUID) -> dict[str, Any]:
-    """Return what the photos of a job cost so far; see `core.stages.Work.to_json`."""
-    found: dict[str, Any] | None = fetch_value(conn, SQL["work"], {"id": job_id})
-    return found or {}
+def effort(conn: Connection, job_id: UUID) -> Effort:
+    """Return what the photos of a job cost so far."""
+    return fetch_one(conn, Effort, SQL["effort"], {"id": job_id}) or Effort({}, None)
 
 
 def others_wait(conn: Connection, lane: UUID) -> bool:
@@ -290,6 +302,12 @@ def work_waits(conn: Connection, *, space_ids: Sequence[str], max_attempts: int)
     params = {"space_ids": list(space_ids), "max_attempts": max_attempts}
     waits: bool = fetch_value(conn, SQL["work_waits"], params)
     return waits
+
+
+def open_items(conn: Connection, *, most: int) -> int:
+    """Count the photos that workers have still to finish, of all jobs, up to *most*."""
+    count: int = fetch_value(conn, SQL["open_items"], {"most": most})
+    return count
 
 
 def backlog(conn: Connection) -> Backlog:

@@ -34,6 +34,8 @@ def test_what_may_succeed_later_has_a_status_that_says_so() -> None:
         if error.retryable and error not in (
             errors.NotReady,
             errors.IdempotencyInProgress,
+            errors.UploadBusy,
+            errors.BacklogFull,
             errors.DiskFull,
         ):
             assert status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY), error
@@ -43,7 +45,7 @@ def test_an_unknown_address_is_not_found(client, problem) -> None:
     problem(client.get("/v1/nothing"), 404, "not_found")
 
 
-@pytest.mark.parametrize("noun", ["collections", "images", "faces", "people", "jobs"])
+@pytest.mark.parametrize("noun", ["collections", "images", "faces", "people", "jobs", "imports"])
 def test_an_id_that_is_none_is_not_found(client, problem, noun: str) -> None:
     problem(client.get(f"/v1/{noun}/not-an-id"), 404, "not_found")
 

@@ -115,7 +115,7 @@ def test_several_photos_keep_their_order_and_their_fate(
     assert [item["deduplicated"] for item in items] == [False, False, False, True, False]
     counts = client.get(response.json["poll"]).json["counts"]
     assert counts == {
-        "waiting": 0, "running": 0, "indexed": 2, "skipped": 1, "rejected": 2, "dead": 0,
+        "waiting": 0, "running": 0, "indexed": 2, "skipped": 1, "rejected": 2, "failed": 0, "dead": 0,
     }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from web.api import (
     documentation,
     faces,
     images,
+    import_content,
+    imports,
     indexes,
     jobs,
     metrics,
@@ -27,6 +29,8 @@ NOUNS: tuple[Routes, ...] = (
     people.routes,
     search.routes,
     jobs.routes,
+    imports.routes,
+    import_content.routes,
 )
 
 

@@ -17,7 +17,13 @@ from web.problems import Kind
 from web.services import version
 
 REF = "#/components/schemas/{model}"
-PATH_PART = re.compile(r"<uuid:([a-z_]+)>")
+PATH_PART = re.compile(r"<(uuid|path):([a-z_]+)>")
+PATH_TYPES: Mapping[str, Mapping[str, str]] = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "path": {"type": "string"},
+}
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 DESCRIPTION = """\
 Photos go in, faces are found and embedded, and a search finds the same person in other photos.
@@ -36,7 +42,7 @@ def build(nouns: Sequence[Routes]) -> Document:
     schemas = _Schemas(operations)
     paths: dict[str, Document] = {}
     for operation in operations:
-        path = PATH_PART.sub(r"{\1}", operation.rule)
+        path = path_of(operation)
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, schemas)
     return {
         "openapi": "3.1.0",
@@ -68,6 +74,11 @@ def build(nouns: Sequence[Routes]) -> Document:
             },
         },
     }
+
+
+def path_of(operation: Operation) -> str:
+    """Return its path as the document writes it."""
+    return PATH_PART.sub(r"{\2}", operation.rule)
 
 
 class _Schemas:
@@ -125,7 +136,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> Document:
     }
     if operation.bodies:
         document["requestBody"] = {
-            "required": True,
+            "required": operation.needs_body,
             "content": {
                 media_type: _content(content, media_type, schemas, "validation")
                 for media_type, content in operation.bodies.items()
@@ -137,11 +148,10 @@ def _operation(operation: Operation, schemas: _Schemas) -> Document:
 
 
 def _parameters(operation: Operation, schemas: _Schemas) -> list[Document]:
-    uuid = {"type": "string", "format": "uuid"}
     return [
         *(
-            {"name": name, "in": "path", "required": True, "schema": uuid}
-            for name in PATH_PART.findall(operation.rule)
+            {"name": name, "in": "path", "required": True, "schema": PATH_TYPES[kind]}
+            for kind, name in PATH_PART.findall(operation.rule)
         ),
         *(schemas.parameters(operation.query) if operation.query is not None else ()),
         *(
@@ -192,7 +202,7 @@ def problems_of(operation: Operation) -> list[Kind]:
         *operation.problems,
     ]
     kinds = [problems.INTERNAL]
-    if operation.method != "GET":
+    if operation.method not in SAFE_METHODS:
         expected.append(errors.CrossSite)
     if operation.query is not None or operation.bodies:
         expected.append(errors.InvalidRequest)
@@ -225,6 +235,8 @@ def _answer(status: HTTPStatus, answer: Answer, schemas: _Schemas) -> Document:
         response["content"] = {
             "application/json": {"schema": schemas.ref(answer.content, "serialization")}
         }
+        for media_type in answer.also.media_types if answer.also is not None else ():
+            response["content"][media_type] = {"schema": {"type": "string"}}
     return response
 
 

@@ -1,7 +1,7 @@
 """Reading requests into models; whatever does not fit is one `InvalidRequest` that names it all."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -43,11 +43,12 @@ def query(model: type[Model]) -> Model:
     return validated(model, _once(request.args))
 
 
-def multipart(model: type[Model], *files: str) -> Model:
+def multipart(model: type[Model], *files: str, named: Callable[[str], str] | None = None) -> Model:
     """Read a multipart form; parameters of the address count as fields of it.
 
     Args:
         files: The fields that hold pictures.
+        named: Makes the key of a picture of its file name; left out, `clean_key` does.
 
     Raises:
         InvalidRequest: See `validated`.
@@ -60,7 +61,7 @@ def multipart(model: type[Model], *files: str) -> Model:
         if name in given:  # curl -F photos=x.jpg, without the @
             raise invalid(name, "Send the picture itself as a file, not its name.")
     for name in request.files:
-        given[name] = [_photo(file) for file in request.files.getlist(name)]
+        given[name] = [_photo(file, named or clean_key) for file in request.files.getlist(name)]
     for name in files:
         given.setdefault(name, [])
     return validated(model, given)
@@ -82,6 +83,15 @@ def json_body(model: type[Model]) -> Model:
         return model.model_validate_json(_body())
     except ValidationError as error:
         raise _invalid(error) from None
+
+
+def optional_json(model: type[Model]) -> Model:
+    """Read a JSON body that may be left out.
+
+    Raises:
+        InvalidRequest, UnsupportedMediaType, RequestEntityTooLarge: See `json_body`.
+    """
+    return json_body(model) if request.mimetype else validated(model, {})
 
 
 def validated(model: type[Model], given: dict[str, Any]) -> Model:
@@ -137,8 +147,8 @@ def _body() -> bytes:
     return data
 
 
-def _photo(file: FileStorage) -> Photo:
-    return Photo(clean_key(file.filename or ""), file.stream.read())
+def _photo(file: FileStorage, named: Callable[[str], str]) -> Photo:
+    return Photo(named(file.filename or ""), file.stream.read())
 
 
 def clean_key(name: str) -> str:

@@ -39,11 +39,16 @@ PICTURE = Binary(("image/*", "application/octet-stream"))
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply that is no failure."""
+    """A reply that is no failure.
+
+    Attributes:
+        also: In which other forms the same is told, where the sender asks for one of them.
+    """
 
     content: Content
     description: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    also: Binary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ KEY_PROBLEMS = (
     errors.InvalidRequest,
     errors.IdempotencyMismatch,
     errors.IdempotencyInProgress,
+    errors.ServerBusy,
 )
 
 
@@ -78,6 +84,7 @@ class Operation:
         id: Stable; generated clients make a function name of it.
         rule: Flask's, with the prefix.
         bodies: By media type.
+        needs_body: It cannot be left out.
         problems: What can go wrong beyond what can go wrong everywhere.
     """
 
@@ -93,6 +100,7 @@ class Operation:
     answers: Mapping[HTTPStatus, Answer]
     problems: Sequence[type[FaceSearchError]]
     public: bool
+    needs_body: bool
 
 
 class Routes:
@@ -120,6 +128,7 @@ class Routes:
         headers: Sequence[Header] = (),
         problems: Sequence[type[FaceSearchError]] = (),
         public: bool = False,
+        needs_body: bool = True,
     ) -> Callable[[View], View]:
         """Serve a view under *method* and *rule*.
 
@@ -147,6 +156,7 @@ class Routes:
                 answers=answers or _usual(status, hints["return"]),
                 problems=problems,
                 public=public,
+                needs_body=needs_body,
             )
             self.operations.append(_repeatable(operation) if method == "POST" else operation)
             served = _served(view, taken, body, status)

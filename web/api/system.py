@@ -14,8 +14,8 @@ from core.finding import MOST_MATCHES
 from core.findings import troubles
 from core.formats import OPENERS
 from core.images import PhotoLimits
-from core.settings import MIB
-from core.texts import LARGEST_METADATA, LONGEST_NAME
+from core.imports import most_bytes
+from core.settings import GIB, MIB
 from core.texts import LARGEST_METADATA, LONGEST_NAME
 from core.workers_seen import WorkerSeen
 from web import security
@@ -111,6 +111,11 @@ def limits() -> Limits:
         name_characters=LONGEST_NAME,
         metadata_bytes=LARGEST_METADATA,
         wait_s=LONGEST_WAIT_S,
+        import_bytes=most_bytes(settings),
+        import_entries=settings.max_archive_entries,
+        import_unpacked_bytes=settings.max_archive_gib * GIB,
+        photos_waiting=settings.max_backlog,
+        photos_waiting_of_import=settings.import_ahead,
     )
 
 

@@ -146,8 +146,8 @@ UPDATE items
        lease_until = NULL, finished_at = now()
  WHERE id = %(id)s;
 
--- name: work
-SELECT work FROM jobs WHERE id = %(id)s;
+-- name: effort
+SELECT work, started_at FROM jobs WHERE id = %(id)s;
 
 -- name: others_wait
 -- Whether photos of another lane wait for workers; looks at one of each lane at most.
@@ -215,6 +215,12 @@ SELECT count(*) > 0
            AND collections.space_id = ANY(%(space_ids)s)
          ORDER BY items.id
          LIMIT 1) AS first;
+
+-- name: open_items
+-- How many workers have still to take or finish, of all jobs, up to a number.
+SELECT count(*)
+  FROM (SELECT 1 FROM items WHERE state IN ('waiting', 'running') AND lane IS NOT NULL
+         LIMIT %(most)s) AS counted;
 
 -- name: backlog
 SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,

@@ -55,10 +55,9 @@ class Throughput(Answer):
     advice: str | None = Field(description="What would make it faster.")
 
     @classmethod
-    def of(cls, row: rows.Job) -> Self:
-        """Show the sums of a row."""
-        work = Work.from_json(row.work)
-        seconds = row.seconds or float("inf")
+    def of(cls, work: Work, seconds: float) -> Self:
+        """Show what photos cost that took so many seconds together."""
+        seconds = seconds or float("inf")
         return cls(
             photos=work.photos,
             faces=work.faces,
@@ -118,7 +117,7 @@ class Job(Answer):
             reasons=row.reasons,
             created_at=row.created_at,
             finished_at=row.last_finished_at if row.done else None,
-            throughput=Throughput.of(row) if row.work else None,
+            throughput=Throughput.of(Work.from_json(row.work), row.seconds) if row.work else None,
             items_url=f"/v1/jobs/{row.id}/items",
         )
 

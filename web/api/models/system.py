@@ -79,6 +79,13 @@ class Limits(Answer):
     name_characters: int
     metadata_bytes: int
     wait_s: int = Field(description="Longest `Prefer: wait`.")
+    import_bytes: int = Field(description="Of an archive or manifest that is sent.")
+    import_entries: int = Field(description="Read of one archive or manifest.")
+    import_unpacked_bytes: int = Field(description="Of one archive.")
+    photos_waiting: int = Field(
+        description="So many wait for workers: more photos are answered with 429 `backlog_full`."
+    )
+    photos_waiting_of_import: int = Field(description="The same, of one import.")
 
 
 class Licence(Answer):
