@@ -9,8 +9,8 @@ import pytest
 from core.db.index_work import Action, State, Work
 from core.db.indexes import Incoming, Index, Kind, Table
 from core.estimates import MANY_FACES, MORE_LINKS
+from core.index_policy import Wish, wish
 from core.indexes import Status
-from core.maintenance import Wish, wish
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ID = uuid4()

@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from core import indexes, maintenance, recall
+from core import indexes, recall
 from core.db.index_work import Action
 from core.db.indexes import Kind
 from core.errors import FaceSearchError, InvalidRequest
@@ -89,7 +89,7 @@ def _rendered(template: str, collection_id: UUID, problem: Trouble | None = None
         findings=found,
         kind=kind,
         promote_faces=settings.promote_faces,
-        dead_limit=maintenance.DEAD_SHARE,
+        dead_limit=index_policy.DEAD_SHARE,
         words=INDEX_WORK,
         drop=Action.DROP,
         problem=problem,
