@@ -14,6 +14,7 @@ from werkzeug.wsgi import get_content_length
 from core import idempotency
 from core.idempotency import HEADER, Answer, Body, BodyDigest, Claim, Kept
 from web import security
+from web.api import streams
 from web.api.routes import PREFIX, REPLAYED
 from web.services import services
 
@@ -23,6 +24,9 @@ LARGEST_REST = 2**20
 """Bytes that are read after the answer, if the view left them."""
 
 CHUNK = 2**16
+
+LONG = 2**24
+"""Bytes. Reading more of a repeat takes a place among those who send long bodies."""
 
 PASSING = frozenset(
     {
@@ -94,22 +98,21 @@ class DigestedInput(io.RawIOBase):
             raise ClientDisconnected
         return data
 
-    def finish(self, kept: Kept | None = None) -> Body | None:
-        """Read what is left; None when that is too much.
+    @property
+    def size(self) -> int:
+        """See `core.idempotency.BodyDigest`."""
+        return self._digest.size
 
-        Args:
-            kept: Says what is too much, instead of `LARGEST_REST`.
+    def finish(self) -> Body | None:
+        """Read what is left; None when that is more than `LARGEST_REST`.
 
         Raises:
             ClientDisconnected: The body ends before its end.
-            IdempotencyMismatch: It was too much for the body of *kept*.
         """
         most = self._read + LARGEST_REST
         while not self._over:
             self.read(CHUNK)
-            if kept is not None:
-                kept.require_size(self._digest.size)
-            elif self._read > most:
+            if self._read > most:
                 return None
         return self._digest.finish()
 
@@ -149,8 +152,7 @@ def _begin() -> Response | None:
     )
     body = _digested_input(None if boundary is None else boundary.encode())
     if isinstance(found, Kept):
-        sent = body.finish(found) if found.needs_body else None
-        return _replayed(found.answer_to(sent))
+        return _replayed(found.answer_to(_repeated(found, body) if found.needs_body else None))
     g.idempotency = Running(found, body)
     return None
 
@@ -165,6 +167,21 @@ def _digested_input(boundary: bytes | None) -> DigestedInput:
         ends="wsgi.input_terminated" in environ,
     )
     return body
+
+
+def _repeated(kept: Kept, body: DigestedInput) -> Body | None:
+    """Read a body that may be the one of before, and no more of it than that one had.
+
+    Raises:
+        ClientDisconnected: The body ends before its end.
+        IdempotencyMismatch: It is too long.
+        ServerBusy: It looks like a long one, and many of those are on their way.
+    """
+    is_long = (request.content_length or 0) > LONG or "Transfer-Encoding" in request.headers
+    with streams.long_body() if is_long else streams.body() as stream:
+        while stream.read(CHUNK):
+            kept.require_size(body.size)
+    return body.finish()
 
 
 def _replayed(answer: Answer) -> Response:

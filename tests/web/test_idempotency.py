@@ -20,6 +20,7 @@ from core.services import Services
 from core.settings import MIB
 from web import api
 from web.api.openapi import PATH_PART
+from web.services import EXTENSION
 
 NOWHERE = "01a20cb7-189f-74ac-9927-7f7cea50a24d"
 POSTS = [each for each in api.operations() if each.method == "POST"]
@@ -579,6 +580,29 @@ def test_a_repeat_is_not_read_further_than_the_first_one(client, sink: Sink) -> 
 
     assert again.json["code"] == MISMATCH
     assert len(endless.read(100)) == 100
+
+
+def test_long_bodies_that_are_repeated_leave_room_for_other_requests(
+    app: Flask, client, problem, sink: Sink
+) -> None:
+    def send(size: int) -> TestResponse:
+        body = body_of(Generated(size), size)
+        return client.post(SINK, headers={"Idempotency-Key": f"{size}"}, **body)
+
+    short, long = 16 * MIB, 16 * MIB + 1
+    assert [send(size).status_code for size in (short, long)] == [201, 201]
+    places = app.extensions[EXTENSION].waiters
+    taken = 0
+    while places.acquire(blocking=False):
+        taken += 1
+
+    refused = send(long)
+
+    problem(refused, 503, "server_busy")
+    assert is_replay(send(short))
+    places.release(taken)
+    assert is_replay(send(long))
+    assert sum(iter(lambda: places.acquire(blocking=False), False)) == taken
 
 
 @pytest.mark.parametrize(
