@@ -92,7 +92,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An object that is being read; *size* is in bytes, as the server says."""
+    """An object that is being read; *size* is in bytes, 0 where the server does not say it."""
 
     size: int
     _body: "StreamingBody"
@@ -163,7 +163,7 @@ class Bucket:
             if refusal.details.get("reason") in _NOTHING:
                 return None
             raise
-        return answer["ContentLength"], answer["Body"]
+        return answer.get("ContentLength", 0), answer["Body"]
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""

@@ -2,11 +2,9 @@
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from core.blobs_s3 import S3Blobs
 from core.errors import BlobMissing, DiskFull, StorageRefused, StorageUnavailable
 from core.s3 import Bucket, Patience
 from core.settings import Settings
-from tests.object_storage import PREFIX, SECRET_KEY, ObjectStorage, Wire, bucket_of
+from tests.object_storage import PREFIX, SECRET_KEY, ObjectStorage, Wire, answering, bucket_of
 
 KEY = "00ff" * 16
 BRIEF = Patience(connect_s=0.5, answer_s=0.5, tries=1)
@@ -44,36 +42,6 @@ def fragile(
     settings = own_storage.of(plain_settings, port=wire.port)
     with closing(S3Blobs(settings)) as made:
         yield made, settings
-
-
-@contextmanager
-def answering(status: int, body: str) -> Iterator[str]:
-    """A server that gives one answer to everything; yields its URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.do_GET()
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_objects_are_named_as_the_files_of_a_folder_are(

@@ -62,3 +62,50 @@ def test_a_child_process_gets_the_same_settings_wherever_it_runs(
     assert environment["FACESEARCH_DATA_DIR"] == str(empty_folder / "data")
     assert "FACESEARCH_DATABASE_URL" not in environment
     assert "PATH" in environment
+
+
+def test_secrets_reach_child_processes_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESEARCH_S3_ACCESS_KEY", "the-access-key")
+    monkeypatch.setenv("FACESEARCH_S3_SECRET_KEY", "the-secret-key")
+
+    settings = Settings.load()
+
+    assert "the-" not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert settings.environment()["FACESEARCH_S3_ACCESS_KEY"] == "the-access-key"
+    assert settings.environment()["FACESEARCH_S3_SECRET_KEY"] == "the-secret-key"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BLOBS_URL", "/var/photos"),
+        ("BLOBS_URL", "s3://"),
+        ("BLOBS_URL", "s3://Not_A_Bucket"),
+        ("BLOBS_URL", "s3://bucket//photos"),
+        ("BLOBS_URL", "s3://bucket/a/../b"),
+        ("S3_ENDPOINT", "minio:9000"),
+        ("S3_ENDPOINT", "https://name:secret@minio:9000"),
+        ("S3_SECRET_KEY", "without its access key"),
+        ("IMPORT_BUCKETS", "good-one,"),
+        ("IMPORT_BUCKETS", "s3://bucket"),
+        ("IMPORT_BUCKETS", "bucket/.."),
+    ],
+)
+def test_places_of_objects_are_looked_at_before_they_are_used(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"FACESEARCH_{name}", value)
+
+    with pytest.raises(SetupError) as raised:
+        Settings.load()
+
+    (_, line) = str(raised.value).splitlines()
+    assert line.startswith(f"  FACESEARCH_{name}: ")
+    assert "secret" not in line.partition(": ")[2]
+
+
+def test_an_access_key_without_its_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESEARCH_S3_ACCESS_KEY", "lonely")
+
+    with pytest.raises(SetupError, match="set together or not at all"):
+        Settings.load()
