@@ -158,14 +158,14 @@ class Fetcher:
         try:
             # Bytes around those of the photo: headers, and what chunks begin and end with.
             most = 2 * self._max_bytes + MIB
-            response = connection.get(url.target, deadline=deadline, most_bytes=most)
-            if response.status in _REDIRECTS and "Location" in response.headers:
-                return _Redirect(response.headers["Location"])
-            if response.status != HTTPStatus.OK:
-                raise _failure(url, response.status)
-            data = self._body(url, response)
-            finished = response.isclosed() and not response.will_close
-            return data
+            with connection.get(url.target, deadline=deadline, most_bytes=most) as response:
+                if response.status in _REDIRECTS and "Location" in response.headers:
+                    return _Redirect(response.headers["Location"])
+                if response.status != HTTPStatus.OK:
+                    raise _failure(url, response.status)
+                data = self._body(url, response)
+                finished = response.isclosed() and not response.will_close
+                return data
         finally:
             if finished:
                 self._keep(url, connection)

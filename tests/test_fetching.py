@@ -544,3 +544,30 @@ def test_so_many_hosts_have_a_connection_and_no_more() -> None:
             fetching.fetch(f"http://{name}:{server.port}/x.jpg")
 
     assert server.connections == MOST_KEPT + 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [photo(), photo(PHOTO + b"x"), photo(status="404 X"), redirect("ftp://x"), b"SSH-2.0\r\n", b"",
+     b"HTTP/1.0 200 OK\r\n\r\n" + PHOTO + b"x",
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nx"],
+)  # fmt: skip
+def test_whatever_happened_nothing_stays_open(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[socket.socket] = []
+    connect = socket.create_connection
+
+    def connecting(place: tuple[str, int], timeout: float) -> socket.socket:
+        opened.append(connect(place, timeout=timeout))
+        return opened[-1]
+
+    monkeypatch.setattr(pinned.socket, "create_connection", connecting)
+    failed = []
+    with serve(answer) as server:
+        try:
+            fetch(server)
+        except FaceSearchError as error:
+            failed.append(error)  # whose frames hold what would else be closed by going away
+
+    assert [sock.fileno() for sock in opened] == [-1]
