@@ -13,6 +13,7 @@ from core.blobs import Kind
 from core.db.collections import Collection
 from core.errors import CollectionNotFound, FaceNotFound, PersonNotFound
 from core.intake import accept
+from core.keeping import Keeps
 from core.offers import Upload
 from core.services import Services
 
@@ -37,7 +38,7 @@ class Somebody:
     def do(self, times: int) -> None:
         deeds = [self.upload] * 4 + [self.index] * 5 + [self.sweep] * 2
         deeds += [self.delete_image, self.delete_face, self.name, self.name, self.unname]
-        deeds += [self.delete_person, self.fall_silent, self.replace_collection]
+        deeds += [self.delete_person, self.fall_silent, self.replace_collection, self.keep_else]
         for _ in range(times):
             try:
                 self.random.choice(deeds)()
@@ -103,6 +104,11 @@ class Somebody:
             with self.services.pool.connection() as conn:
                 people.delete(conn, person_id, actor="test")
 
+    def keep_else(self) -> None:
+        for collection_id in self.pick("collections")[:1]:
+            with self.services.pool.connection() as conn:
+                collections.change(conn, collection_id, keeps=self.random.choice(list(Keeps)))
+
     def replace_collection(self) -> None:
         if self.random.random() < 0.7:
             return
@@ -163,11 +169,17 @@ def assert_all_agrees(services: Services) -> None:
                                                   WHERE e.face_id = f.id ORDER BY e.id DESC LIMIT 1)
             """
         )
-        images = ids("SELECT encode(sha256, 'hex') FROM images")
-        indexed = ids("SELECT encode(sha256, 'hex') FROM images WHERE state = 'indexed'")
-        faces = ids("SELECT replace(id::text, '-', '') FROM faces")
-    assert files(services, Kind.PHOTO) == images
-    assert indexed <= files(services, Kind.PREVIEW) == files(services, Kind.THUMBNAIL) <= images
+        kept = "SELECT encode(sha256, 'hex') FROM images WHERE kept = 'originals'"
+        photos = ids(kept)
+        indexed = ids(f"{kept} AND state = 'indexed'")
+        faces = ids(
+            """
+            SELECT replace(f.id::text, '-', '')
+              FROM faces AS f JOIN images AS i ON i.id = f.image_id WHERE i.kept <> 'vectors'
+            """
+        )
+    assert files(services, Kind.PHOTO) == photos
+    assert indexed <= files(services, Kind.PREVIEW) == files(services, Kind.THUMBNAIL) <= photos
     assert files(services, Kind.CROP) == faces
 
 
