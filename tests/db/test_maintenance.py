@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from core import collections as collection_use
-from core import estimates, indexes, maintenance
+from core import estimates, index_policy, indexes, maintenance
 from core.db import collections, index_work, pool
 from core.db import indexes as rows
 from core.db.index_work import Action, State, Work
@@ -125,8 +125,8 @@ def test_an_index_dropped_by_hand_stays_away(gallery: Gallery) -> None:
 def test_a_decayed_index_is_rebuilt_and_the_dead_rows_are_freed(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "LEAST_DEAD", 3)
-    monkeypatch.setattr(maintenance, "REST", timedelta(0))
+    monkeypatch.setattr(index_policy, "LEAST_DEAD", 3)
+    monkeypatch.setattr(index_policy, "REST", timedelta(0))
     large = gallery.collection(8)
     gallery.maintain()
     gallery.conn.execute(
@@ -153,7 +153,7 @@ def test_an_outgrown_index_is_rebuilt_with_more_links_and_searched_less_widely(
     collection_use.change(gallery.conn, large, ef_search=chosen)
     (before,) = rows.indexes(gallery.conn, [large])
     monkeypatch.setattr(estimates, "MANY_FACES", 8)
-    monkeypatch.setattr(maintenance, "REST", timedelta(0))
+    monkeypatch.setattr(index_policy, "REST", timedelta(0))
 
     done = gallery.maintain()
 

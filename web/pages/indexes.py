@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from core import indexes, recall
+from core import index_policy, indexes, recall
 from core.db.index_work import Action
 from core.db.indexes import Kind
 from core.errors import FaceSearchError, InvalidRequest
