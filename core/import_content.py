@@ -26,7 +26,7 @@ def receive(
     """Make an import of what *stream* gives; return its id, and whether it took anything in.
 
     One that is known by its external id and has its bytes takes nothing. Of one that fails on the way
-    the errors tell the id (``import_id``): it goes on with `append`.
+    the errors tell the id (``import_id``): it goes on with `append`. If nothing came there is none.
 
     Args:
         coming: See `append`.
@@ -40,14 +40,14 @@ def receive(
     if made.state != "receiving":
         return made.id, False
     try:
-        size = append(services, doorbell, made.id, stream, offset=0, coming=coming)
-        if not size and is_new:
+        append(services, doorbell, made.id, stream, offset=0, coming=coming, last=not hold)
+    except FaceSearchError as error:
+        if is_new and not Spool(services.settings, made.id).size():
             imports.cancel(services, made.id)
             imports.delete(services, made.id)
-            raise InvalidRequest("Nothing was sent.")
-        if not hold:
-            imports.start(services, doorbell, made.id)
-    except FaceSearchError as error:
+            if isinstance(error, WrongState):
+                raise InvalidRequest("Nothing was sent.") from None
+            raise
         error.details = {**error.details, "import_id": str(made.id)}
         raise
     return made.id, True
@@ -61,15 +61,16 @@ def append(
     *,
     offset: int,
     coming: int | None,
+    last: bool = False,
 ) -> int:
     """Add what *stream* gives, durably; return how many bytes are there now.
 
-    What came before a stream broke off stays. With the last of the bytes that were announced the import
-    starts.
+    What came before a stream broke off stays. With the last bytes the import starts.
 
     Args:
         offset: Where the sender believes that these bytes begin.
         coming: How many there will be, if that is known; None: the stream tells.
+        last: Nothing comes after them, whether or not so many were announced.
 
     Raises:
         ImportNotFound: There is none with this id, or it was deleted meanwhile.
@@ -89,7 +90,7 @@ def append(
             raise UploadTooLarge(f"More than {most:,} bytes would come.", max_bytes=most)
         require_disk(services.settings, coming)
     size = spool.append(stream, offset=offset, most=most)
-    if size == _receiving(services, import_id).bytes_expected:
+    if last or size == _receiving(services, import_id).bytes_expected:
         imports.start(services, doorbell, import_id)
     return size
 

@@ -306,6 +306,20 @@ def team(client: Client) -> str:
 
 
 @pytest.fixture
+def asked(client: Client, team: str) -> Callable[..., dict[str, Any]]:
+    """Make an import of the team by JSON."""
+
+    def ask(source: str, **more: Any) -> dict[str, Any]:
+        path = f"/v1/collections/{team}/imports"
+        response = client.post(path, json={"source": source, **more})
+        assert response.status_code == 201, response.text
+        made: dict[str, Any] = response.json
+        return made
+
+    return ask
+
+
+@pytest.fixture
 def crowd(client: Client) -> str:
     """A collection of four faces: Ada twice, Eve, and somebody without a name."""
     made: str = client.collection(threshold=0.8)["id"]
