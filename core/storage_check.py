@@ -18,7 +18,7 @@ REGION: Final = "Set FACESEARCH_S3_REGION to the region of the bucket."
 
 CURES: Final[Mapping[str, str]] = {
     "NoSuchBucket": "Create it, or correct FACESEARCH_BLOBS_URL.",
-    "AccessDenied": "Give our key the permissions that docs/operations.md lists.",
+    "AccessDenied": "Give our key the permissions that docs/object-storage.md lists.",
     "NoCredentialsError": KEYS,
     "InvalidAccessKeyId": KEYS,
     "SignatureDoesNotMatch": KEYS,
