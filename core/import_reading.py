@@ -219,17 +219,42 @@ def _wanted(
     reading: _Reading, entries: Iterator[Found], again: Container[int]
 ) -> Iterator[tuple[int, Entry]]:
     """Yield the entries without items, with their positions; what ends them early is kept."""
-    position = 0
+    begun = reading.found.entries_read
     try:
-        for each in entries:
-            if isinstance(each, PassedOver):
-                reading.passed_over += each.count
-                continue
-            if position >= reading.found.entries_read or position in again:
-                yield position, each
-            position += 1
+        photos = _photos(reading, entries)
+        if reading.found.source == Source.FOLDER and begun:
+            yield from _without_item(reading, photos, again)
+            return
+        for position, entry in enumerate(photos):
+            if position >= begun or position in again:
+                yield position, entry
     except FaceSearchError as error:
         reading.failure = error
+
+
+def _photos(reading: _Reading, entries: Iterator[Found]) -> Iterator[Entry]:
+    for each in entries:
+        if isinstance(each, PassedOver):
+            reading.passed_over += each.count
+        else:
+            yield each
+
+
+def _without_item(
+    reading: _Reading, photos: Iterator[Entry], again: Container[int]
+) -> Iterator[tuple[int, Entry]]:
+    """Find by their names the files of a folder that have items: it may have changed meanwhile."""
+    position = reading.found.entries_read
+    while some := list(islice(photos, ROUND)):
+        with reading.services.pool.connection() as conn:
+            known = rows.with_keys(conn, reading.found.id, [entry.key for entry in some])
+        for entry in some:
+            item = known.get(entry.key)
+            if item is None:
+                yield position, entry
+                position += 1
+            elif item.position in again:
+                yield item.position, entry
 
 
 Loaded: TypeAlias = tuple[int, Entry, Upload | Refusal]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,36 @@ def test_the_next_reader_goes_on_where_one_died(
     assert importing.ends(made) == [(key, "indexed", None) for key in many]
     assert importing.get(made).closed_at is not None
     assert_counters_are_true(queue)
+
+
+def test_a_folder_that_changed_since_its_reader_died_loses_no_file_and_has_none_twice(
+    importing: Importing,
+    many: dict[str, bytes],
+    photo: Photo,
+    tmp_path: Path,
+    with_settings: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for key, data in many.items():
+        (folder / key).write_bytes(data)
+    with_settings(import_folders=str(folder))
+    made = importing.create(Source.FOLDER, path=str(folder))
+    with monkeypatch.context() as patched:
+        crash_in_round(patched, 2, committed=True)
+        with pytest.raises(Crash):
+            importing.read()
+    (folder / "000.png").unlink()
+    (folder / "000-new.png").write_bytes(photo(1_000))
+    (folder / "001-new.png").write_bytes(photo(1_001))
+    importing.sql("UPDATE imports SET lease_until = now()")
+
+    importing.run()
+
+    ends = importing.ends(made)
+    assert {end[1:] for end in ends} == {("indexed", None)}
+    assert sorted(end[0] for end in ends) == sorted([*many, "000-new.png", "001-new.png"])
 
 
 def test_a_round_whose_rows_are_not_written_leaves_no_files(
