@@ -132,6 +132,18 @@ def put_file(
     return Spool(services.settings, import_id).put(clean_key(name), stream, most=most)
 
 
+def file_size(services: Services, import_id: UUID, name: str) -> int:
+    """Return how many bytes of a file that a manifest names are there; 0 where it is not.
+
+    Raises:
+        InvalidRequest: The name is none.
+        ImportNotFound: There is none with this id.
+    """
+    with services.pool.connection() as conn:
+        imports.get(conn, import_id)
+    return Spool(services.settings, import_id).file_size(clean_key(name))
+
+
 def _offer(upload: Upload, options: Options) -> Upload | Refusal:
     try:
         return with_options(upload, options)

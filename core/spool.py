@@ -127,6 +127,13 @@ class Spool:
         sync_folder(path.parent)
         return size
 
+    def file_size(self, name: str) -> int:
+        """Return how many bytes of a file that a manifest names are there; 0 where it is not."""
+        try:
+            return self._file(name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def read(self, name: str) -> bytes:
         """Return the bytes of a file that a manifest names.
 

@@ -1,47 +1,14 @@
-"""Photos that a command takes out of archives."""
+"""Archives on this machine on their way into imports, by a command."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from core import gallery
-from core.db.collections import Collection
-from core.services import Services
+from core import import_content
+from tests.cli.conftest import Ingesting, ends, told
 from tests.packing import PACKS, Pack, tar_gz, zipped
-from web.cli import main
+from web.cli import sending
 from web.cli.services import PARTLY
-
-Ingest = Callable[..., Result]
-
-
-@pytest.fixture
-def ingest(
-    services: Services, collection: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Ingest:
-    """Run `facesearch ingest`; no worker is there."""
-    for name, value in services.settings.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-
-    def invoke(*arguments: str | Path) -> Result:
-        command = ["ingest", *map(str, arguments), "-c", collection.name, "--no-wait"]
-        return CliRunner().invoke(main, command)
-
-    return invoke
-
-
-def stored(services: Services, collection: Collection) -> set[str | None]:
-    with services.pool.connection() as conn:
-        return {image.filename for image in gallery.images(conn, collection.id, limit=99)}
-
-
-def states(result: Result) -> dict[str, Any]:
-    items = json.loads(result.stdout)["items"]
-    return {item["key"]: (item["state"], item["reason"]) for item in items}
 
 
 @pytest.mark.parametrize(
@@ -49,116 +16,178 @@ def states(result: Result) -> dict[str, Any]:
     [(PACKS["zip"], "zip"), (PACKS["tar"], "tar"), (tar_gz, "tgz"), (PACKS["tar.zst"], "tar.zst")],
     ids=["zip", "tar", "tgz", "tar.zst"],
 )
-def test_an_archive_is_read_like_a_folder(
-    ingest: Ingest,
-    services: Services,
-    collection: Collection,
-    tmp_path: Path,
-    photo: Callable[[int], bytes],
-    pack: Pack,
-    suffix: str,
+def test_an_archive_is_an_import_of_its_own(
+    ingesting: Ingesting, tmp_path: Path, pack: Pack, suffix: str
 ) -> None:
+    photo = ingesting.photo
     packed = pack([("ann/1.png", photo(1)), ("bob/2.png", photo(2)), ("ann/.DS_Store", b"x")])
     (tmp_path / f"photos.{suffix}").write_bytes(packed)
 
-    first = ingest(tmp_path / f"photos.{suffix}")
-    again = ingest(tmp_path / f"photos.{suffix}", "--json")
+    with ingesting.worker():
+        result = ingesting(tmp_path / f"photos.{suffix}")
 
-    assert first.exit_code == 0, first.output
-    assert "2 photos: 2 waiting." in first.stdout
-    assert "1 hidden or system files were passed over" in first.stdout
-    assert stored(services, collection) == {"ann/1.png", "bob/2.png"}
-    assert set(states(again).values()) == {("skipped", "duplicate_image")}
+    [made] = ingesting.imports()
+    assert result.exit_code == 0, result.output
+    assert "2 photos: 2 indexed." in result.stdout
+    assert "1 hidden or system files were passed over" in result.stdout
+    assert (made.source, made.name) == ("archive", f"photos.{suffix}")
+    assert ingesting.stored() == {"ann/1.png", "bob/2.png"}
 
 
-def test_each_entry_ends_in_its_outcome(
-    ingest: Ingest,
-    services: Services,
-    collection: Collection,
-    tmp_path: Path,
-    photo: Callable[[int], bytes],
-) -> None:
+def test_each_entry_ends_in_its_outcome(ingesting: Ingesting, tmp_path: Path) -> None:
     files = [
-        ("../up.png", photo(1)),
+        ("../up.png", ingesting.photo(1)),
         ("in.zip", b"x"),
         ("letter.txt", b"Dear Sir or Madam"),
-        ("2.png", photo(2)),
+        ("2.png", ingesting.photo(2)),
         ("Thumbs.db", b"x"),
     ]
     (tmp_path / "a.zip").write_bytes(zipped(files))
 
-    result = ingest(tmp_path / "a.zip", "--json")
+    with ingesting.worker():
+        result = ingesting(tmp_path / "a.zip", "--json")
 
     assert result.exit_code == PARTLY
-    assert states(result) == {
+    assert ends(result) == {
         "../up.png": ("rejected", "entry_name_unsafe"),
         "in.zip": ("rejected", "entry_nested_archive"),
         "letter.txt": ("rejected", "unsupported_format"),
-        "2.png": ("waiting", None),
+        "2.png": ("indexed", None),
     }
-    assert json.loads(result.stdout)["passed_over"] == 1
-    assert stored(services, collection) == {"2.png"}
+    assert told(result)["passed_over"] == 1
+    assert ingesting.stored() == {"2.png"}
 
 
-def test_archives_in_a_folder_are_opened_and_damaged_ones_named(
-    ingest: Ingest,
-    services: Services,
-    collection: Collection,
-    tmp_path: Path,
-    photo: Callable[[int], bytes],
+def test_archives_in_a_folder_are_imports_and_damaged_ones_are_named(
+    ingesting: Ingesting, tmp_path: Path
 ) -> None:
     folder = tmp_path / "takeout"
     (folder / "deep").mkdir(parents=True)
-    (folder / "deep" / "one.zip").write_bytes(zipped([("1.png", photo(1))]))
-    (folder / "two.tgz").write_bytes(tar_gz([("2.png", photo(2))])[:-20])
+    (folder / "deep" / "one.zip").write_bytes(zipped([("1.png", ingesting.photo(1))]))
+    (folder / "two.tgz").write_bytes(tar_gz([("2.png", ingesting.photo(2))])[:-20])
     (folder / "three.zip").write_bytes(b"not an archive")
-    (folder / "4.png").write_bytes(photo(4))
+    (folder / "empty.zip").write_bytes(b"")
+    (folder / "4.png").write_bytes(ingesting.photo(4))
 
-    result = ingest(folder)
+    with ingesting.worker():
+        result = ingesting(folder)
 
     assert result.exit_code == PARTLY
     assert "three.zip: archive_unreadable. This is no archive" in result.stdout
     assert "two.tgz: archive_truncated. The archive ends early" in result.stdout
-    assert {"deep/one.zip/1.png", "4.png"} <= stored(services, collection)
+    assert "empty.zip: archive_unreadable. The file is empty." in result.stdout
+    assert {"1.png", "4.png"} <= ingesting.stored()
+    assert [each.name for each in ingesting.imports()] == [
+        "takeout",
+        "deep/one.zip",
+        "three.zip",
+        "two.tgz",
+    ]
 
 
-def test_photos_of_an_archive_go_in_by_rounds_that_fit_a_request(
-    ingest: Ingest,
-    services: Services,
-    collection: Collection,
-    tmp_path: Path,
-    photo: Callable[[int], bytes],
+def test_an_archive_goes_on_where_it_stopped(
+    ingesting: Ingesting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.zip").write_bytes(zipped([(f"{n}.png", photo(n)) for n in range(70)]))
+    packed = zipped([(f"{n}.png", ingesting.photo(n)) for n in range(50)])
+    (tmp_path / "a.zip").write_bytes(packed)
+    monkeypatch.setattr(sending, "PART", 1000)
+    offsets: list[int] = []
+    append = import_content.append
 
-    result = ingest(tmp_path / "a.zip")
+    def note(*arguments: object, **more: int) -> int:
+        offsets.append(more["offset"])
+        if len(offsets) == 4:
+            raise KeyboardInterrupt
+        return append(*arguments, **more)  # type: ignore[arg-type]
 
-    with services.pool.connection() as conn:
-        jobs = conn.execute("SELECT count(*) FROM items GROUP BY job_id ORDER BY 1").fetchall()
-    assert "70 photos: 70 waiting." in result.stdout
-    assert [count for (count,) in jobs] == [6, 32, 32]
+    monkeypatch.setattr(import_content, "append", note)
+
+    with ingesting.worker():
+        first = ingesting(tmp_path / "a.zip")
+        second = ingesting(tmp_path / "a.zip", "--json")
+
+    assert first.exit_code == 130
+    assert "What was sent is kept; the same command goes on" in first.stderr
+    assert offsets[:5] == [0, 1000, 2000, 3000, 3000]
+    assert told(second)["states"] == {"indexed": 50}
+    assert len(ingesting.imports()) == 1
 
 
-def test_an_archive_without_photos_is_no_failure(ingest: Ingest, tmp_path: Path) -> None:
+def test_an_archive_that_was_imported_is_not_sent_again_until_it_changes(
+    ingesting: Ingesting, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped([("1.png", ingesting.photo(1))]))
+
+    with ingesting.worker():
+        ingesting(path)
+        same = ingesting(path, "--json")
+        anew = ingesting(path, "--new", "--json")
+        path.write_bytes(zipped([("1.png", ingesting.photo(1)), ("2.png", ingesting.photo(2))]))
+        changed = ingesting(path, "--json")
+
+    assert "a.zip was imported on" in same.stderr
+    assert told(same)["states"] == {"indexed": 1}
+    assert told(anew)["states"] == {"skipped": 1}
+    assert told(changed)["states"] == {"skipped": 1, "indexed": 1}
+
+
+def test_an_archive_that_shrinks_while_it_is_sent_is_an_error(
+    ingesting: Ingesting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped([(f"{n}.png", ingesting.photo(n)) for n in range(50)]))
+    monkeypatch.setattr(sending, "PART", 1000)
+    append = import_content.append
+
+    def shrink(*arguments: object, **more: int) -> int:
+        path.write_bytes(path.read_bytes()[:1000])
+        return append(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(import_content, "append", shrink)
+
+    result = ingesting(path)
+
+    assert result.exit_code == 1
+    assert "became shorter while it was sent" in result.stderr
+
+
+def test_an_archive_without_photos_is_no_failure(ingesting: Ingesting, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped([]))
 
-    result = ingest(tmp_path / "a.zip")
+    with ingesting.worker():
+        result = ingesting(tmp_path / "a.zip")
 
     assert (result.exit_code, result.stdout) == (0, "0 photos: there was nothing to do.\n")
 
 
-def test_a_file_whose_name_is_no_utf8_goes_in(
-    ingest: Ingest,
-    services: Services,
-    collection: Collection,
-    tmp_path: Path,
-    photo: Callable[[int], bytes],
-) -> None:
+def test_not_waiting_says_how_to_watch(ingesting: Ingesting, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped([("1.png", ingesting.photo(1))]))
+
+    result = ingesting(tmp_path / "a.zip", "--no-wait")
+
+    [made] = ingesting.imports()
+    assert result.exit_code == 0
+    assert f"a.zip goes on: `facesearch imports watch {made.id}`." in result.stdout
+
+
+def test_a_dry_run_of_an_archive_stores_nothing(ingesting: Ingesting, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped([("1.png", ingesting.photo(1))]))
+
+    with ingesting.worker():
+        result = ingesting(tmp_path / "a.zip", "--dry-run", "--json")
+
+    assert (told(result)["entries"], told(result)["faces"]) == (1, 1)
+    assert ingesting.stored() == set()
+
+
+def test_a_file_whose_name_is_no_utf8_goes_in(ingesting: Ingesting, tmp_path: Path) -> None:
     folder = tmp_path / "old"
     folder.mkdir()
-    (folder / "caf\udce9.png").write_bytes(photo(1))
+    (folder / "caf\udce9.png").write_bytes(ingesting.photo(1))
 
-    result = ingest(folder)
+    with ingesting.worker():
+        result = ingesting(folder)
 
     assert result.exit_code == 0, result.output
-    assert stored(services, collection) == {"caf%E9.png"}
+    assert ingesting.stored() == {"caf%E9.png"}

@@ -167,6 +167,17 @@ def put_file(import_id: UUID, name: str) -> None:
 
 
 @routes.route(
+    "HEAD",
+    "/imports/<uuid:import_id>/files/<path:name>",
+    answers={HTTPStatus.OK: Answer(None, "", {OFFSET: UPLOAD_HEADERS[OFFSET]})},
+    problems=[errors.ImportNotFound, errors.InvalidRequest],
+)
+def get_file_size(import_id: UUID, name: str) -> Response:
+    """Say how many bytes of a file that a manifest names are there; 0: none of it."""
+    return _empty(HTTPStatus.OK, import_files.file_size(services(), import_id, name))
+
+
+@routes.route(
     "POST",
     "/imports/<uuid:import_id>/photos",
     bodies={MULTIPART: PhotosForm},

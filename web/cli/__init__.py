@@ -16,6 +16,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "models": Lazy("web.cli.models", "List, install, add and check model packs."),
         "collections": Lazy("web.cli.collections", "Create, list and delete collections."),
         "ingest": Lazy("web.cli.ingest", "Put photos into a collection."),
+        "imports": Lazy("web.cli.imports", "Look at imports; pause, cancel or retry them."),
         "index": Lazy("web.cli.indexes", "Search indexes of large collections."),
         "search": Lazy("web.cli.search", "Find the people of a photo, or who looks like somebody."),
         "together": Lazy("web.cli.together", "Find photos with some people, and without others."),

@@ -11,8 +11,8 @@ from core.memory import share_heaps
 from core.settings import MIB
 from core.throughput import Throughput, measure, plain
 from web.cli import common
-from web.cli.ingest import photo_files
 from web.cli.measuring import Measured, machine_facts, pack_option, progress_bar
+from web.cli.photo_files import photo_files
 
 PHOTOS = 200
 

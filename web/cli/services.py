@@ -18,17 +18,22 @@ ACTOR = "command line"
 PARTLY = 4
 """Exit code: it was done, and something in it was refused, or nobody was found."""
 
+CONNECTIONS = 4
+
 
 @contextmanager
-def system() -> Iterator[Services]:
+def system(*, connections: int = CONNECTIONS) -> Iterator[Services]:
     """Connect to the database and broker of the settings, or of the local system.
+
+    Args:
+        connections: Of Postgres, at most.
 
     Raises:
         NotRunning: They are embedded ones, and not up.
         DatabaseUnavailable, DiskFull: Postgres failed while they were used.
     """
     try:
-        with services_for(resolve(settings())) as services:
+        with services_for(resolve(settings()), connections=connections) as services:
             yield services
     except psycopg.OperationalError as error:
         raise expected(error) from error
