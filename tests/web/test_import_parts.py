@@ -1,6 +1,7 @@
 """Archives and manifests in parts: cut anywhere, sent twice, at the wrong place, by two at once."""
 
 import random
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
@@ -13,6 +14,7 @@ from core.services import Services
 from core.spool import Spool
 from tests.importing import archive
 from tests.web.bodies import INDEXED, broken, chunked, keys, offset, part
+from web.api import streams
 
 
 @pytest.fixture
@@ -206,3 +208,24 @@ def test_what_is_sent_to_a_cancelled_import_is_not_taken(
 
     problem(part(client, made["urls"]["self"], 0, data=b"x"), 409, "wrong_state")
     assert not Spool(services.settings, UUID(made["id"])).folder.exists()
+
+
+def test_a_sender_that_falls_silent_is_given_up_and_may_come_back(
+    client, asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "STALLED_S", 0.05)
+    address = asked("archive")["urls"]["self"]
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"12345")
+        silent = {
+            "wsgi.input": ours.makefile("rb", buffering=0),
+            "wsgi.input_terminated": True,
+            "CONTENT_LENGTH": "10",
+            "gunicorn.socket": ours,
+        }
+
+        assert part(client, address, 0, environ_overrides=silent).status_code == 400
+        assert ours.gettimeout() is None
+
+    assert part(client, address, 5, data=b"67890").headers["Upload-Offset"] == "10"

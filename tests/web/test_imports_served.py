@@ -1,0 +1,252 @@
+"""Imports through the real gunicorn process: gigabytes, cut connections, and listeners."""
+
+import http.client
+import json
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core.local import processes
+from core.services import Services
+from core.settings import MIB, Settings
+
+ROOT = Path(__file__).parents[2]
+WORKER_TIMEOUT_S = 2
+"""Of gunicorn, so short that an upload that outlasts it is short, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server of its own, and a collection on it."""
+
+    settings: Settings
+    key: str
+    collection: str
+    process: subprocess.Popen[bytes]
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=30)
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Send a request; return status, headers and JSON."""
+        with closing(self.connect()) as connection:
+            connection.request(method, path, body, self.headers(headers or {}))
+            answer = connection.getresponse()
+            data = answer.read()
+            return answer.status, answer.headers, json.loads(data) if data else None
+
+    def headers(self, more: Mapping[str, str]) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}", **more}
+
+    def ask(self, **wish: Any) -> dict[str, Any]:
+        """Make an import by JSON."""
+        status, _, made = self.call(
+            "POST",
+            f"/v1/collections/{self.collection}/imports",
+            json.dumps(wish),
+            {"Content-Type": "application/json"},
+        )
+        assert status == 201, made
+        found: dict[str, Any] = made
+        return found
+
+    def offset(self, address: str) -> int:
+        status, headers, _ = self.call("HEAD", f"{address}/content")
+        assert status == 200
+        return int(headers["Upload-Offset"])
+
+    def broken(self, address: str, data: bytes, *, length: int | None) -> None:
+        """Send a part and hang up in the middle; None: in chunks."""
+        size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+        lines = [
+            f"PATCH {address}/content HTTP/1.1", "Host: test", f"Authorization: Bearer {self.key}",
+            f"Upload-Offset: {self.offset(address)}", size, "", "",
+        ]  # fmt: skip
+        start = b"" if length is not None else f"{len(data) + 10:x}\r\n".encode()
+        with socket.create_connection(("127.0.0.1", self.settings.port)) as connection:
+            connection.sendall("\r\n".join(lines).encode() + start + data)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the process which serves requests holds."""
+        [worker] = psutil.Process(self.process.pid).children()
+        held: int = worker.memory_info().rss
+        return held
+
+
+@pytest.fixture
+def served(
+    services: Services, team: str, key: str, free_port: int, wait_until: Callable[..., None]
+) -> Iterator[Served]:
+    """The web process as `facesearch up` starts it, but for the time-out of its worker."""
+    settings = services.settings.model_copy(update={"port": free_port, "min_free_disk_mib": 0})
+    command = processes.web(settings)
+    at = command.argv.index("--timeout") + 1
+    argv = [*command.argv[:at], str(WORKER_TIMEOUT_S), *command.argv[at + 1 :]]
+    log = settings.data_dir / "web.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env=command.environment, stdout=stream, stderr=stream
+        )
+    try:
+        wait_until(lambda: processes.web_answers(settings), seconds=60, log=log)
+        yield Served(settings, key, team, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert "WORKER TIMEOUT" not in log.read_text()
+
+
+def packed(count: int) -> Iterator[bytes]:
+    """Generate a TAR of files of a MiB each."""
+    for number in range(count):
+        info = tarfile.TarInfo(f"{number}.png")
+        info.size = MIB
+        yield info.tobuf()
+        yield bytes([number % 256]) * MIB
+    yield bytes(1024)
+
+
+SIZE_OF_ONE = MIB + 512
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_archive_of_200_mb_costs_no_memory(
+    served: Served, services: Services, announced: bool
+) -> None:
+    path = f"/v1/collections/{served.collection}/imports"
+    headers = {"Content-Type": "application/x-tar"}
+
+    def send(count: int) -> dict[str, Any]:
+        length = {"Content-Length": str(count * SIZE_OF_ONE + 1024)} if announced else {}
+        status, _, made = served.call("POST", path, packed(count), {**headers, **length})
+        assert status == 202, made
+        found: dict[str, Any] = made
+        return found
+
+    send(2)
+    before, most = served.memory, 0
+    sent = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not sent.wait(0.02):
+            most = max(most, served.memory)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        made = send(200)
+    finally:
+        sent.set()
+        watcher.join()
+
+    assert made["bytes_received"] == 200 * SIZE_OF_ONE + 1024
+    assert (made["state"], made["limit"]) == ("running", "no_worker")
+    assert most > 0
+    assert (most - before) / 1e6 < 30
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_cut_connection_keeps_what_came(
+    served: Served, announced: bool, wait_until: Callable[..., None]
+) -> None:
+    data = b"".join(packed(3))
+    address = served.ask(source="archive", bytes=len(data))["urls"]["self"]
+    cut = 2 * MIB + 12_345
+
+    served.broken(address, data[:cut], length=len(data) if announced else None)
+    # In chunks gunicorn has up to a MiB in hand, which goes with the connection.
+    kept = range(cut, cut + 1) if announced else range(cut - MIB, cut + 1)
+    wait_until(lambda: served.offset(address) in kept, seconds=10)
+
+    def send_rest() -> bool:
+        there = served.offset(address)
+        status, headers, told = served.call(
+            "PATCH", f"{address}/content", data[there:], {"Upload-Offset": str(there)}
+        )
+        assert status == 204 or told["code"] == "upload_busy", told
+        return status == 204 and headers["Upload-Offset"] == str(len(data))
+
+    wait_until(send_rest, seconds=10)
+    assert served.call("GET", address)[2]["state"] == "running"
+
+
+def test_an_upload_may_outlast_the_time_out_of_the_worker(served: Served) -> None:
+    address = served.ask(source="archive")["urls"]["self"]
+
+    def slowly() -> Iterator[bytes]:
+        for _ in range(10):
+            yield bytes(1000)
+            time.sleep(WORKER_TIMEOUT_S / 5)
+
+    status, headers, told = served.call(
+        "PATCH", f"{address}/content", slowly(), {"Upload-Offset": "0"}
+    )
+
+    assert (status, headers["Upload-Offset"]) == (204, "10000"), told
+
+
+def test_listeners_are_told_at_once_and_leave_their_place_when_they_hang_up(
+    served: Served, wait_until: Callable[..., None]
+) -> None:
+    made = served.ask(source="files")
+    places = served.settings.web_threads // 4
+
+    def listen() -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        connection = served.connect()
+        connection.request("GET", made["urls"]["events"], headers=served.headers({}))
+        return connection, connection.getresponse()
+
+    def take_place() -> bool:
+        connection, answer = listen()
+        with closing(connection):
+            return answer.status == 200
+
+    listeners = [listen() for _ in range(places)]
+    first = listeners[0][1]
+    assert (first.status, first.headers["Content-Type"].split(";")[0]) == (200, "text/event-stream")
+    assert first.headers["X-Accel-Buffering"] == "no"
+    assert first.readline() == b"retry: 2000\n"
+    assert not take_place()
+
+    began = time.monotonic()
+    served.call("POST", f"{made['urls']['self']}/pause")
+    while b'"state":"paused"' not in first.readline():
+        assert time.monotonic() - began < 10
+    for connection, answer in listeners:
+        answer.close()
+        connection.close()
+
+    wait_until(take_place, seconds=10)
+
+
+def test_all_results_come_through_as_they_are_written(served: Served, services: Services) -> None:
+    made = served.ask(source="files")
+    with services.pool.connection() as conn:
+        conn.execute(
+            "INSERT INTO items (job_id, collection_id, position, key, state) "
+            "SELECT %s, %s, n, 'k' || n, 'rejected' FROM generate_series(1, 5000) AS n",
+            [made["id"], served.collection],
+        )
+
+    with closing(served.connect()) as connection:
+        path = f"{made['urls']['results']}?format=ndjson"
+        connection.request("GET", path, headers=served.headers({}))
+        answer = connection.getresponse()
+        lines = answer.read().splitlines()
+
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert [json.loads(line)["position"] for line in lines] == list(range(1, 5001))
