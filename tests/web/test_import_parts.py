@@ -216,10 +216,10 @@ def test_a_sender_that_falls_silent_is_given_up_and_may_come_back(
     monkeypatch.setattr(streams, "STALLED_S", 0.05)
     address = asked("archive")["urls"]["self"]
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with ours, theirs, ours.makefile("rb", buffering=0) as body:
         theirs.sendall(b"12345")
         silent = {
-            "wsgi.input": ours.makefile("rb", buffering=0),
+            "wsgi.input": body,
             "wsgi.input_terminated": True,
             "CONTENT_LENGTH": "10",
             "gunicorn.socket": ours,
