@@ -49,7 +49,7 @@ def test_the_examples_use_every_field_and_every_kind_of_column() -> None:
 
 
 def test_the_settings_of_the_examples_can_be_set() -> None:
-    lines = [line for language, text in EXAMPLES if language == "sh" for line in text.splitlines()]
+    lines = re.findall(rf"^{ENV_PREFIX}.*", PAGE, re.MULTILINE)
     given = dict(line.removeprefix(ENV_PREFIX).lower().split("=", 1) for line in lines)
     settings = Settings(**given)
 

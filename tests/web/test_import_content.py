@@ -250,6 +250,12 @@ def test_a_form_that_does_not_fit_is_refused_whole(
     assert client.get(path).json["items"] == []
 
 
+def test_too_many_photos_in_one_form_are_refused(client, path, problem) -> None:
+    response = client.post(path, **form({f"{n}.png": b"x" for n in range(6)}))
+
+    assert "at most 5" in problem(response, 400, "invalid_request")["detail"]
+
+
 def test_photos_of_one_name_are_refused(client, path, problem, photos) -> None:
     files = [(BytesIO(data), "photo.png") for data in photos.values()]
 

@@ -2,14 +2,16 @@
 
 import http.client
 import json
+import re
+import shutil
 import socket
 import subprocess
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,13 @@ class Served:
         found: dict[str, Any] = made
         return found
 
+    def imports(self) -> list[dict[str, Any]]:
+        """All imports of the collection."""
+        found: list[dict[str, Any]] = self.call(
+            "GET", f"/v1/collections/{self.collection}/imports"
+        )[2]["items"]
+        return found
+
     def offset(self, address: str) -> int:
         status, headers, _ = self.call("HEAD", f"{address}/content")
         assert status == 200
@@ -91,7 +100,14 @@ def served(
     services: Services, team: str, key: str, free_port: int, wait_until: Callable[..., None]
 ) -> Iterator[Served]:
     """The web process as `facesearch up` starts it, but for the time-out of its worker."""
-    settings = services.settings.model_copy(update={"port": free_port, "min_free_disk_mib": 0})
+    settings = services.settings.model_copy(
+        update={
+            "port": free_port,
+            "min_free_disk_mib": 0,
+            "max_megapixels": 100,
+            "import_folders": str(ROOT / "models"),
+        }
+    )
     command = processes.web(settings)
     at = command.argv.index("--timeout") + 1
     argv = [*command.argv[:at], str(WORKER_TIMEOUT_S), *command.argv[at + 1 :]]
@@ -250,3 +266,115 @@ def test_all_results_come_through_as_they_are_written(served: Served, services: 
 
     assert answer.headers["Transfer-Encoding"] == "chunked"
     assert [json.loads(line)["position"] for line in lines] == list(range(1, 5001))
+
+
+# --- the guide -----------------------------------------------------------------------------------
+
+
+def examples() -> list[str]:
+    """The commands of docs/imports.md, in their order."""
+    guide = (ROOT / "docs" / "imports.md").read_text(encoding="utf-8").split("## Manifests")[0]
+    return re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+
+
+@contextmanager
+def working(bell: Any) -> Iterator[None]:
+    """Read and index what comes in, as a worker would."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.05):
+            bell.imports()
+            bell.ingest()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
+
+
+def documents(text: str) -> list[Any]:
+    """Read JSON documents that follow each other."""
+    found, decoder = [], json.JSONDecoder()
+    while text := text.strip():
+        document, length = decoder.raw_decode(text)
+        found.append(document)
+        text = text[length:]
+    return found
+
+
+@pytest.fixture
+def guide(
+    served: Served,
+    services: Services,
+    bell: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    wait_until: Callable[..., None],
+) -> Callable[..., list[str]]:
+    """Run examples of the guide, one after the other; returns what each printed."""
+    folder = tmp_path_factory.mktemp("guide")
+    (folder / "models").symlink_to(ROOT / "models")
+
+    def run(*parts: str) -> list[str]:
+        start = (
+            f"KEY={served.key}; API=http://127.0.0.1:{served.settings.port}/v1; "
+            f"ID={served.collection}\n"
+        )
+        script = start + "\nprintf '\\1'\n".join(parts)
+        with working(type(bell)(replace(services, settings=served.settings))):
+            ran = subprocess.run(
+                ["/bin/bash", "-euo", "pipefail", "-c", script],
+                check=False, capture_output=True, text=True, cwd=folder, timeout=60,
+            )  # fmt: skip
+            assert ran.returncode == 0, ran.stderr
+            wait_until(lambda: all(each["closed_at"] for each in served.imports()), seconds=30)
+        return ran.stdout.split("\1")
+
+    return run
+
+
+@pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("jq")), reason="curl and jq are not installed"
+)
+def test_the_examples_of_the_guide_do_what_it_says(
+    served: Served, guide: Callable[..., list[str]]
+) -> None:
+    sending, photos, manifest, parts, trying, following, steering, results = examples()
+    table = "cat results.csv"
+    again = "IMPORT=$(curl -s $IMPORTS -H \"$AUTH\" -H 'Content-Type: application/json' "
+    again += '-d \'{"source": "files"}\' | jq -r .id)\n'
+
+    told = guide(
+        sending, photos, manifest, parts, trying, following, results + table, again + steering
+    )
+
+    sent = documents(told[0])
+    assert [each["source"] for each in sent] == [
+        "files",
+        "archive",
+        "archive",
+        "manifest",
+        "folder",
+    ]
+    [taken, started] = documents(told[1])
+    assert [item["key"] for item in taken["items"]] == ["press/obama.jpg", "obama2.jpg"]
+    [held] = documents(told[2])
+    assert told[3].strip() == ""
+    assert "event: closed" in told[5]
+    page, _, csv = told[6].partition("position,key")
+    assert documents(page) == [{"items": [], "next_cursor": None}]
+    assert csv.count("models/samples/") == 7
+    paused, resumed, retried, cancelled = documents(told[7])
+    assert (paused["state"], resumed["state"]) == ("paused", "receiving")
+    assert (retried, cancelled["state"]) == ({"retried": 0}, "cancelled")
+    ended = served.imports()
+    assert {each["state"] for each in ended} == {"done"}
+    by_id = {each["id"]: each for each in ended}
+    assert by_id[documents(told[4])[0]["id"]]["forecast"]["entries"] == 7
+    assert by_id[held["id"]]["done"] == by_id[started["id"]]["done"] == 2
+    assert len(ended) == 9
+    people = served.call("GET", f"/v1/collections/{served.collection}/people")[2]["items"]
+    assert {person["name"] for person in people} == {"Joe Biden", "Barack Obama"}

@@ -2,6 +2,7 @@
 
 import re
 from http import HTTPStatus
+from typing import TypeVar
 from uuid import UUID
 
 from flask import Response, request
@@ -13,10 +14,10 @@ from core.imports import Source
 from core.manifests import Format
 from core.settings import MIB
 from web import security
-from web.api import reading, streams
+from web.api import reading, streams, uploads
 from web.api.models.imports import ImportItem, ImportItemList
 from web.api.models.new_imports import ImportForm, ImportQuery, PhotosForm
-from web.api.reading import MULTIPART, Model
+from web.api.reading import MULTIPART
 from web.api.routes import Answer, Binary, Header, Routes
 from web.services import doorbell, services
 
@@ -24,6 +25,8 @@ routes = Routes(
     "import_content",
     "What is sent to imports: photos, archives, manifests, and the files that manifests name.",
 )
+
+Form = TypeVar("Form", bound=PhotosForm)
 
 ARCHIVE = Binary(
     (
@@ -200,9 +203,11 @@ def add_photos(import_id: UUID) -> ImportItemList:
     return ImportItemList(items=[ImportItem.of(each) for each in found])
 
 
-def _form(model: type[Model]) -> Model:
+def _form(model: type[Form]) -> Form:
     request.max_form_memory_size = LARGEST_FACTS
-    return reading.multipart(model, "photos", named=_key)
+    form = reading.multipart(model, "photos", named=_key)
+    uploads.require_few(len(form.photos))
+    return form
 
 
 def _key(name: str) -> str:

@@ -42,10 +42,7 @@ def read_uploads() -> list[Upload]:
         ]
     form = reading.multipart(UploadForm, "photos", "photo")
     photos = form.all_photos
-    most = services().settings.max_photos_per_request
-    if len(photos) > most:
-        message = f"{len(photos)} came; at most {most} are taken in one request."
-        raise reading.invalid("photos", message)
+    require_few(len(photos))
     return [
         Upload(
             photo.key,
@@ -57,6 +54,18 @@ def read_uploads() -> list[Upload]:
         )
         for photo in photos
     ]
+
+
+def require_few(count: int) -> None:
+    """Refuse a form of too many photos.
+
+    Raises:
+        InvalidRequest: It names the limit.
+    """
+    most = services().settings.max_photos_per_request
+    if count > most:
+        message = f"{count} came; at most {most} are taken in one request."
+        raise reading.invalid("photos", message)
 
 
 def preferred_wait() -> int:
