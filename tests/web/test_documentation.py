@@ -30,7 +30,7 @@ OPERATION_IDS = {
     "create_import", "list_imports", "get_import", "list_import_results", "follow_import",
     "start_import", "pause_import", "resume_import", "cancel_import", "retry_import",
     "delete_import",
-    "get_content_offset", "append_content", "put_content", "put_file", "add_photos",
+    "get_content_offset", "append_content", "put_content", "get_file_size", "put_file", "add_photos",
 }  # fmt: skip
 """Generated clients have functions of these names: one that goes breaks somebody's program."""
 
