@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from core.errors import WrongState
+from core.errors import ImportNotFound, WrongState
 from core.import_content import append
+from core.import_sweep import sweep
 from core.services import Services
 from core.spool import Spool
 from tests.importing import archive
@@ -207,6 +208,25 @@ def test_what_is_sent_to_a_cancelled_import_is_not_taken(
         append(services, doorbell, UUID(made["id"]), Cancels(), offset=0, coming=100)
 
     problem(part(client, made["urls"]["self"], 0, data=b"x"), 409, "wrong_state")
+    assert not Spool(services.settings, UUID(made["id"])).folder.exists()
+
+
+def test_what_is_sent_to_a_collection_that_is_deleted_meanwhile_is_gone(
+    services: Services, doorbell, client, asked, team: str
+) -> None:
+    made = asked("archive")
+
+    class Deletes:
+        def read(self, size: int, /) -> bytes:
+            if client.get(f"/v1/collections/{team}").status_code == 404:
+                return b""
+            client.delete(f"/v1/collections/{team}?confirm={team}")
+            return bytes(100)
+
+    with pytest.raises(ImportNotFound):
+        append(services, doorbell, UUID(made["id"]), Deletes(), offset=0, coming=None)
+
+    sweep(services)
     assert not Spool(services.settings, UUID(made["id"])).folder.exists()
 
 

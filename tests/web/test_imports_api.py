@@ -1,12 +1,14 @@
 """Imports through the API: made, followed, ended, and what they leave in the collection."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from core.services import Services
 
@@ -54,6 +56,21 @@ def test_the_same_external_id_gives_the_same_import(ask) -> None:
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json["id"] == first.json["id"]
     assert again.headers["Location"] == first.headers["Location"]
+
+
+def test_of_many_who_ask_at_once_with_one_external_id_one_makes_it(
+    app: Flask, client, key: str, team: str
+) -> None:
+    def send(_: int) -> Any:
+        other = type(client)(app, key)
+        wish = {"source": "files", "external_id": "s-1"}
+        return other.post(f"/v1/collections/{team}/imports", json=wish)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(send, range(12)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 11 + [201]
+    assert len({answer.json["id"] for answer in answers}) == 1
 
 
 def test_an_external_id_of_another_kind_of_import_is_refused(ask, problem) -> None:

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -378,3 +379,23 @@ def test_the_examples_of_the_guide_do_what_it_says(
     assert len(ended) == 9
     people = served.call("GET", f"/v1/collections/{served.collection}/people")[2]["items"]
     assert {person["name"] for person in people} == {"Joe Biden", "Barack Obama"}
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_refusal_reaches_who_is_sending_much(
+    served: Served, tmp_path: Path, announced: bool
+) -> None:
+    file = tmp_path / "large.tar"
+    with file.open("wb") as stream:
+        stream.truncate(100 * MIB)
+    address = f"http://127.0.0.1:{served.settings.port}/v1/collections/{uuid4()}/imports"
+    how = [] if announced else ["-H", "Transfer-Encoding: chunked"]
+
+    ran = subprocess.run(
+        [str(shutil.which("curl")), "-sS", "-X", "POST", "-T", str(file), "-H", "Content-Type: application/x-tar",
+         "-H", f"Authorization: Bearer {served.key}", *how, address],
+        check=False, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+
+    assert json.loads(ran.stdout)["code"] == "collection_not_found", ran.stderr

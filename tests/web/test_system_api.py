@@ -104,6 +104,11 @@ def test_the_limits_are_those_of_the_settings(services: Services, client) -> Non
     assert limits["request_bytes"] == 3 * 2**20
     assert limits["photos_per_request"] == 5
     assert limits["faces_per_photo"] == services.settings.max_faces_per_photo
+    assert limits["import_bytes"] == 64 * 2**30
+    assert limits["import_entries"] == services.settings.max_archive_entries
+    assert limits["import_unpacked_bytes"] == 1024 * 2**30
+    assert limits["photos_waiting"] == services.settings.max_backlog
+    assert limits["photos_waiting_of_import"] == services.settings.import_ahead
     assert {"jpeg", "png", "heic"} <= set(limits["formats"])
 
 
