@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final, Protocol, Self
 
-from core.durable import make_folder, sync_file, sync_folder
+from core.durable import full_disk_told, make_folder, sync_file, sync_folder
 from core.errors import BlobMissing
 
 
@@ -91,7 +91,11 @@ class BlobStore(Protocol):
     """Where blobs are. Keys are lower-case hex."""
 
     def put(self, kind: Kind, key: str, data: bytes) -> None:
-        """Store *data*, durably before this returns; what is there under the key is replaced."""
+        """Store *data*, durably before this returns; what is there under the key is replaced.
+
+        Raises:
+            DiskFull: There is no room for it.
+        """
         ...
 
     def get(self, kind: Kind, key: str) -> bytes:
@@ -141,7 +145,10 @@ class FolderBlobs:
 
     def put(self, kind: Kind, key: str, data: bytes) -> None:
         """Write to a temporary file, sync it, and rename it into place."""
-        path = self._path(kind, key)
+        with full_disk_told():
+            self._put(self._path(kind, key), data)
+
+    def _put(self, path: Path, data: bytes) -> None:
         make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
         try:

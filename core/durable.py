@@ -1,8 +1,13 @@
-"""Making what is written to a disk survive a power cut."""
+"""Making what is written to a disk survive a power cut, and telling when the disk is full."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from core.errors import DiskFull
 
 
 def make_folder(folder: Path) -> None:
@@ -27,3 +32,18 @@ def sync_file(file: IO[Any]) -> None:
     """Make what was written to a file stay there."""
     file.flush()
     os.fsync(file.fileno())
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Say in our words that the disk is full.
+
+    Raises:
+        DiskFull: The block met a full disk, or a quota.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull("The disk is full.") from error

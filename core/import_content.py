@@ -75,11 +75,12 @@ def append(
     Raises:
         ImportNotFound: There is none with this id, or it was deleted meanwhile.
         WrongState: It takes no bytes, or was cancelled meanwhile.
-        OffsetMismatch: More or fewer bytes are there; nothing was read.
+        OffsetMismatch: More or fewer bytes are there, perhaps all; nothing was read.
         UploadBusy: Somebody else adds to it at this moment; nothing was read.
         UploadTooLarge: There would be more than were announced or are taken.
         DiskFull: There is too little disk; what came stays.
     """
+    _require_news(services, import_id, offset)
     spool = Spool(services.settings, import_id)
     most = _most(services, _receiving(services, import_id))
     if coming is not None:
@@ -114,6 +115,14 @@ def _with_content(services: Services, import_id: UUID) -> Import:
     if found.source not in (Source.ARCHIVE, Source.MANIFEST):
         raise WrongState("This import has no archive and no manifest.")
     return found
+
+
+def _require_news(services: Services, import_id: UUID, offset: int) -> None:
+    """Tell whoever sends the last bytes again, because the answer to them got lost, that all are there."""
+    found = _with_content(services, import_id)
+    there = received(services, found) or 0
+    if found.state in ("reading", "read") and offset < there:
+        raise mismatch(there, offset)
 
 
 def _receiving(services: Services, import_id: UUID) -> Import:

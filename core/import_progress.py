@@ -40,6 +40,7 @@ class Limit(StrEnum):
     SENDER = "sender"
     WORKERS = "no_worker"
     DISK = "disk"
+    STORAGE = "storage"
     READING = "reading"
     TURNS = "turns"
 
@@ -48,6 +49,7 @@ ADVICE: Final = {
     Limit.SENDER: "It waits for whoever sends it.",
     Limit.WORKERS: "No worker is running that has its model pack; see `facesearch status`.",
     Limit.DISK: "The disk is nearly full: free some.",
+    Limit.STORAGE: "The disk, the database or the bucket of photos fails; it is tried again.",
     Limit.READING: "Reading limits: the archive, the folder or the hosts that it comes from.",
     Limit.TURNS: "It takes turns with other imports and uploads.",
 }
@@ -225,8 +227,8 @@ def _limit(
         return Limit.SENDER
     if not _has_worker(services, found.id):
         return Limit.WORKERS
-    if found.held_up_by == "disk":
-        return Limit.DISK
+    if found.held_up_by in (Limit.DISK, Limit.STORAGE):
+        return Limit(found.held_up_by)
     if found.state == "reading" and not counts.states.get("waiting"):
         return Limit.READING
     return Limit.TURNS if shared else work.limit

@@ -26,11 +26,12 @@ from core.errors import DiskFull, FaceSearchError, PhotoDiffers
 from core.images import PhotoLimits
 from core.import_sources import Entry, Found, PassedOver, Sources, offer
 from core.imports import Options, Source
+from core.indexing import SURROUNDINGS
 from core.leases import kept
 from core.offers import Refusal, Upload, check
 from core.services import Services, require_disk
 from core.settings import MIB, Settings
-from core.spool import Spool, spools
+from core.spool import Spool
 from core.storing import Place, files_go_with_rows, store
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,6 @@ HUNG_LEASES: Final = 60
 
 TRIES: Final = 3
 """To write a round: an external id may be taken by somebody else between a look and the writing."""
-
-READER_LOST: Final = "Its readers died each time they tried: this cannot be read."
 
 
 class _NotOursError(Exception):
@@ -135,15 +134,29 @@ def read_one(
         with services.pool.connection() as conn:
             rows.let_go(conn, found.id, lease=lease)
     except Exception as error:
-        # Its lease runs out, and the attempt counts: what breaks its readers each time is given up.
+        # Its lease runs out before the next try. What breaks its readers each time is given up.
         logger.exception("import %s cannot be read now", found.id)
-        with services.pool.connection() as conn:
-            rows.note(conn, found.id, lease=lease, detail=f"Reading failed: {_told(error)}")
+        _note(reading, error)
     return True
 
 
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, FaceSearchError) else f"{type(error).__name__}."
+def _note(reading: _Reading, error: Exception) -> None:
+    told = str(error) if isinstance(error, FaceSearchError) else f"{type(error).__name__}."
+    with reading.services.pool.connection() as conn:
+        rows.note(
+            conn,
+            reading.found.id,
+            lease=reading.lease,
+            detail=f"Reading failed: {told}",
+            held_up_by=_in_the_way(error),
+        )
+
+
+def _in_the_way(error: Exception) -> str | None:
+    """Return what is not the import's fault."""
+    if isinstance(error, DiskFull):
+        return "disk"
+    return "storage" if isinstance(error, SURROUNDINGS) else None
 
 
 def _renew(reading: _Reading) -> None:
@@ -364,28 +377,6 @@ def _end(reading: _Reading) -> None:
             rows.set_state(conn, found.id, "failed", reason=failure.code, detail=str(failure))
             rows.cancel_unread(conn, found.id)
     imports.settle(services, found.id)
-
-
-def sweep(services: Services) -> None:
-    """Give up imports whose readers die each time, close those that are over, and remove the received
-    bytes of imports that are gone.
-    """
-    with services.pool.connection() as conn:
-        for each in rows.give_up(
-            conn, max_attempts=services.settings.max_attempts, detail=READER_LOST
-        ):
-            logger.error("import %s was given up", each)
-    imports.settle(services)
-    _remove_forgotten(services)
-
-
-def _remove_forgotten(services: Services) -> None:
-    there = dict(spools(services.settings))
-    if there:
-        with services.pool.connection() as conn:
-            needed = rows.needing_spools(conn, list(there))
-        for import_id in there.keys() - needed:
-            Spool(services.settings, import_id).remove()
 
 
 def reading_waits(services: Services) -> bool:

@@ -17,7 +17,7 @@ from core import recall, workers_seen
 from core.db import indexes as index_rows
 from core.db import jobs as job_rows
 from core.db import metrics as rows
-from core.db.metrics import Size
+from core.db.metrics import Imports, Size
 from core.db.pool import Connection, Pool
 from core.errors import BrokerUnavailable
 from core.services import Services
@@ -105,11 +105,26 @@ def _of_database(conn: Connection) -> Iterator[Metric]:
     yield _one("facesearch_images", "Images of all collections.", totals.images)
     yield _one("facesearch_photos_waiting", "Photos that no worker has taken yet.", backlog.waiting)
     yield _one("facesearch_photos_running", "Photos that workers have taken.", backlog.running)
+    yield from _of_imports(rows.imports(conn))
     largest = rows.largest(conn, most=MOST_COLLECTIONS)
     yield from _of_collections(largest)
     known = [each.id for each in largest]
     yield from _of_indexes(conn, known)
     yield from _of_recall(conn, known)
+
+
+def _of_imports(open_ones: Imports) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "facesearch_imports", "Imports that are not over, by what they are at.", labels=["state"]
+    )
+    for state in ("receiving", "reading", "indexing", "paused"):
+        family.add_metric([state], getattr(open_ones, state))
+    yield family
+    yield _one(
+        "facesearch_imports_without_disk",
+        "Imports whose reading waits for free disk.",
+        open_ones.without_disk,
+    )
 
 
 def _of_collections(largest: Sequence[Size]) -> Iterator[Metric]:

@@ -4,7 +4,6 @@ They lie in a folder of their own for each import until all of them are photos o
 process that receives or reads imports must see that folder.
 """
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 from uuid import UUID
 
-from core.durable import make_folder, sync_file, sync_folder
-from core.errors import DiskFull, OffsetMismatch, SourceMissing, UploadBusy, UploadTooLarge
+from core.durable import full_disk_told, make_folder, sync_file, sync_folder
+from core.errors import OffsetMismatch, SourceMissing, UploadBusy, UploadTooLarge
 from core.services import require_disk
 from core.settings import MIB, Settings
 
@@ -72,17 +71,17 @@ class Spool:
             UploadTooLarge: There would be more than *most*; those up to there are kept.
             DiskFull: There is too little disk; what came stays.
         """
-        make_folder(self.folder)
-        with self.path.open("ab") as file, _alone(file):
-            there = file.seek(0, os.SEEK_END)
-            if there != offset:
-                raise mismatch(there, offset)
-            try:
-                with _full_disk_told():
+        with full_disk_told():
+            make_folder(self.folder)
+            with self.path.open("ab") as file, _alone(file):
+                there = file.seek(0, os.SEEK_END)
+                if there != offset:
+                    raise mismatch(there, offset)
+                try:
                     self._copy(stream, file, most)
-            finally:
-                sync_file(file)
-            return file.tell()
+                finally:
+                    sync_file(file)
+                return file.tell()
 
     def require_idle(self) -> None:
         """Refuse while somebody adds to the archive or manifest.
@@ -117,7 +116,7 @@ class Spool:
         make_folder(path.parent)
         new = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
         try:
-            with new.open("xb") as file, _full_disk_told():
+            with new.open("xb") as file, full_disk_told():
                 self._copy(stream, file, most)
                 size = file.tell()
                 sync_file(file)
@@ -179,16 +178,6 @@ def spools(settings: Settings) -> Iterator[tuple[UUID, Path]]:
             yield UUID(path.name), path
         except ValueError:
             continue  # not one of ours
-
-
-@contextmanager
-def _full_disk_told() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFull("The disk is full.") from error
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Storing photos that were handed in: files and rows together, each photo once in its collection."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +25,10 @@ from core.services import Services
 
 FILES_AT_ONCE: Final = 8
 """Most of storing is waiting for the disk, which takes several as fast as one."""
+
+
+STAY_S: Final = 20.0
+"""Postgres ends a transaction in which nothing is asked for a minute; a slow bucket may need longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def store(
         photos = _refuse_taken_ids(conn, place, photos, known)
     usable = [photo for photo in photos if isinstance(photo, Checked)]
     fresh = {each.sha256: each for each in reversed(usable) if _is_wanted(known.get(each.sha256))}
-    _put(services, list(fresh.values()))
+    _put(conn, services, list(fresh.values()))
     updates = place.on_duplicate is OnDuplicate.UPDATE
     named = usable if updates else fresh.values()
     people, new_people = enrolment.people(
@@ -160,16 +164,21 @@ def _refuse_taken_ids(
     return left
 
 
-def _put(services: Services, photos: Sequence[Checked]) -> None:
+def _put(conn: Connection, services: Services, photos: Sequence[Checked]) -> None:
     """Store files, several at a time: most of it is waiting for the disk."""
+
+    def put(photo: Checked) -> None:
+        services.blobs.put(Kind.PHOTO, photo.sha256.hex(), photo.upload.data)
+
+    # Leaving the block waits for all, so that nobody writes behind the back of a clean-up.
     with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="photos") as writers:
-        # Leaving the block waits for all, so that nobody writes behind the back of a clean-up.
-        list(
-            writers.map(
-                lambda each: services.blobs.put(Kind.PHOTO, each.sha256.hex(), each.upload.data),
-                photos,
-            )
-        )
+        left: Collection[Future[None]] = [writers.submit(put, photo) for photo in photos]
+        while left:
+            done, left = wait(left, timeout=STAY_S)
+            for each in done:
+                each.result()
+            if left:
+                job_rows.stay(conn)
 
 
 def _store_one(

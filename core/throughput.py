@@ -89,7 +89,7 @@ class Throughput:
     Attributes:
         refused: Photos that could not be used.
         seconds: From the first claim to the last commit, warm-up excluded.
-        bare: None where the photos show no face.
+        bare: None where the photos show no face, or the networks were not asked for.
     """
 
     photos: int
@@ -155,6 +155,7 @@ def measure(
     *,
     database: bool,
     tell: Callable[[int], None],
+    networks: bool = True,
 ) -> Throughput:
     """Take photos in as a worker does, with as many batches at once, and say what it cost.
 
@@ -162,13 +163,14 @@ def measure(
         files: Photos; used again and again where *count* is more.
         database: Write everything; without it the photos are only analysed.
         tell: Is told of photos that are done.
+        networks: Measure the networks alone, too, which takes some seconds.
 
     Raises:
         SetupError: There is no embedded Postgres.
     """
     warm = photos_of(files, min(len(files), settings.batch_photos))
     pipeline.analyse(list(warm), copies=Copies.BOTH)
-    sample = list(photos_of(files, min(count, BARE_PHOTOS)))
+    sample = list(photos_of(files, min(count, BARE_PHOTOS))) if networks else []
     before = measure_bare(pipeline, sample, settings)
     if database:
         with _system(settings) as services:

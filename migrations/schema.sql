@@ -525,7 +525,7 @@ COMMENT ON COLUMN public.imports.forecast IS 'Sums over the sample of a dry run.
 
 COMMENT ON COLUMN public.imports.counts IS 'Of a closed one: its items by state and by reason, since a million take long to count.';
 
-COMMENT ON COLUMN public.imports.held_up_by IS 'disk or backlog: why reading waits.';
+COMMENT ON COLUMN public.imports.held_up_by IS 'disk, storage or backlog: why reading waits.';
 
 COMMENT ON COLUMN public.imports.pace_from IS 'Since when it runs without a pause, and with how many closed items it began.';
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from core import import_reading, imports, storing
-from core.errors import DiskFull, SourceUnreachable
+from core import import_reading, import_sweep, imports, storing
+from core.blobs import FolderBlobs
+from core.errors import DiskFull, SourceUnreachable, StorageUnavailable
 from core.imports import Options, Source
 from core.manifests import Format
 from core.objects import Objects
@@ -148,11 +149,34 @@ def test_what_breaks_its_readers_each_time_is_given_up(
                 importing.read()
             importing.sql("UPDATE imports SET lease_until = now()")
         importing.sql("UPDATE imports SET paused = id <> %s", said.id)
-    import_reading.sweep(importing.services)
+    import_sweep.sweep(importing.services)
 
     ends = {each.id: (each.state, each.reason) for each in map(importing.get, (said, silent))}
     assert ends == {said.id: ("failed", "reading_failed"), silent.id: ("failed", "worker_lost")}
     assert all(importing.get(each).closed_at is not None for each in (said, silent))
+
+
+def test_a_bucket_that_is_away_costs_an_import_no_attempt(
+    importing: Importing, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = importing.of_archive({"1.png": photo(1)})
+
+    def away(*_: Any) -> None:
+        raise StorageUnavailable("The bucket is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderBlobs, "put", away)
+        for _ in range(2 * importing.services.settings.max_attempts):
+            importing.read()
+            importing.sql("UPDATE imports SET lease_until = now()")
+            import_sweep.sweep(importing.services)
+    found = importing.get(made)
+    assert (found.state, found.held_up_by, found.attempts) == ("reading", "storage", 0)
+
+    importing.run()
+
+    assert importing.ends(made) == [("1.png", "indexed", None)]
+    assert importing.get(made).held_up_by is None
 
 
 def test_an_import_is_read_no_further_ahead_than_is_useful(
@@ -343,7 +367,7 @@ def test_received_bytes_of_imports_that_are_gone_are_removed(
     stranger = importing.spool(open_).parent / "notes"
     stranger.mkdir()
 
-    import_reading.sweep(importing.services)
+    import_sweep.sweep(importing.services)
 
     assert not importing.spool(gone).exists()
     assert importing.spool(open_).exists()

@@ -9,7 +9,16 @@ import logging
 
 from kombu.exceptions import KombuError
 
-from core import access, analysis, idempotency, import_reading, imports, indexing, removal
+from core import (
+    access,
+    analysis,
+    idempotency,
+    import_reading,
+    import_sweep,
+    imports,
+    indexing,
+    removal,
+)
 from core.doorbell import (
     IMPORT_TASK,
     INDEX_TASK,
@@ -64,7 +73,7 @@ def sweep() -> None:
     """
     services = current().services
     indexing.sweep(services)
-    import_reading.sweep(services)
+    import_sweep.sweep(services)
     with services.pool.connection() as conn:
         access.forget_expired(conn)
         idempotency.forget_expired(conn)

@@ -32,7 +32,7 @@ class Import:
         entries_passed_over: Hidden ones, and what systems leave among photos.
         forecast: Sums over the sample of a dry run.
         counts: Of a closed one; see `Counts.to_json`.
-        held_up_by: ``disk`` or ``backlog``: why reading waits.
+        held_up_by: ``disk``, ``storage`` or ``backlog``: why reading waits.
         pace_from: Since when it runs, with *pace_items* closed items to begin with.
         closed_at: When its last item got its final state.
     """
@@ -273,9 +273,16 @@ def passed_over(conn: Connection, import_id: UUID, count: int) -> None:
     execute(conn, SQL["passed_over"], {"id": import_id, "count": count})
 
 
-def note(conn: Connection, import_id: UUID, *, lease: UUID, detail: str) -> None:
-    """Keep what went wrong for the case that it goes wrong each time."""
-    execute(conn, SQL["note"], {"id": import_id, "lease": lease, "detail": detail})
+def note(
+    conn: Connection, import_id: UUID, *, lease: UUID, detail: str, held_up_by: str | None
+) -> None:
+    """Keep what went wrong for the case that it goes wrong each time.
+
+    Args:
+        held_up_by: What is in the way is not the import's fault: the attempt does not count.
+    """
+    params = {"id": import_id, "lease": lease, "detail": detail, "held_up_by": held_up_by}
+    execute(conn, SQL["note"], params)
 
 
 def set_forecast(conn: Connection, import_id: UUID, forecast: Mapping[str, Any]) -> None:
@@ -322,10 +329,13 @@ def results(
 ) -> list[Result]:
     """Return up to *limit* items behind position *after*, in the sender's order."""
     params = {"id": import_id, "limit": limit, "after": after, "state": state}
-    name = "results" if state is None else "results_in_state"
-    return fetch_all(
-        conn, Result, SQL["results_not_indexed" if state in NOT_INDEXED else name], params
-    )
+    if state is None:
+        query = SQL["results"]
+    elif state in NOT_INDEXED:
+        query = SQL["results_not_indexed"]
+    else:
+        query = SQL["results_in_state"]
+    return fetch_all(conn, Result, query, params)
 
 
 def counts(conn: Connection, import_id: UUID) -> Counts:

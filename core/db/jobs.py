@@ -191,6 +191,11 @@ def others_wait(conn: Connection, lane: UUID) -> bool:
     return waits
 
 
+def stay(conn: Connection) -> None:
+    """Keep a transaction that waits for something else from being ended."""
+    execute(conn, SQL["stay"], {})
+
+
 def name_items(conn: Connection, image_id: UUID, person_id: UUID) -> None:
     """Say whose face an image shows that workers have still to index."""
     execute(conn, SQL["name_items"], {"image_id": image_id, "person_id": person_id})

@@ -29,6 +29,29 @@ class Size:
     images: int
 
 
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """Imports that are not over, by what they are at.
+
+    Attributes:
+        indexing: All is read, and photos of them are still to be indexed.
+        without_disk: Of those that are read, they wait until there is disk.
+    """
+
+    receiving: int
+    reading: int
+    indexing: int
+    paused: int
+    without_disk: int
+
+
+def imports(conn: Connection) -> Imports:
+    """Count the imports that are not over."""
+    found = fetch_one(conn, Imports, SQL["imports"], {})
+    assert found is not None, "an aggregate gives one row"
+    return found
+
+
 def totals(conn: Connection) -> Totals:
     """Count everything, by the counters of the collections."""
     found = fetch_one(conn, Totals, SQL["totals"], {})

@@ -95,7 +95,7 @@ def upgrade() -> None:
         COMMENT ON COLUMN imports.forecast IS 'Sums over the sample of a dry run.';
         COMMENT ON COLUMN imports.counts IS
             'Of a closed one: its items by state and by reason, since a million take long to count.';
-        COMMENT ON COLUMN imports.held_up_by IS 'disk or backlog: why reading waits.';
+        COMMENT ON COLUMN imports.held_up_by IS 'disk, storage or backlog: why reading waits.';
         COMMENT ON COLUMN imports.pace_from IS
             'Since when it runs without a pause, and with how many closed items it began.';
         COMMENT ON COLUMN imports.lease IS 'Who reads it now.';

@@ -14,10 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from core import metrics, ranking
 from core.db.search import GroupBy
 from core.finding import Options, find
+from core.imports import Source
 from core.metrics import observe_search
 from core.routing import Mode
 from core.services import Services
 from tests.galleries import manifold
+from tests.importing import Importing
 
 API = Any  # tests/web/conftest.py: Client
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -150,6 +152,23 @@ def test_the_backlog_the_workers_and_the_pool_are_told(
     assert value(found, "facesearch_pool_requests_total") > 0
     assert value(found, "facesearch_pool_wait_seconds_total") >= 0
     assert "process_resident_memory_bytes" in found
+
+
+def test_imports_that_are_not_over_are_told(client: API, importing: Importing, scrape: Any) -> None:
+    importing.create(Source.FILES)
+    reading = importing.of_archive({"1.png": b"no photo"})
+    paused = importing.of_archive({"1.png": b"no photo"})
+    importing.sql("UPDATE imports SET paused = true WHERE id = %s", paused.id)
+    importing.sql("UPDATE imports SET held_up_by = 'disk' WHERE id = %s", reading.id)
+
+    found = scrape()
+
+    told = {
+        state: value(found, "facesearch_imports", state=state)
+        for state in ("receiving", "reading", "indexing", "paused")
+    }
+    assert told == {"receiving": 1, "reading": 1, "indexing": 0, "paused": 1}
+    assert value(found, "facesearch_imports_without_disk") == 1
 
 
 def test_an_index_and_its_audit_are_told(services: Services, client: API, scrape: Any) -> None:

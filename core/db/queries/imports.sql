@@ -96,7 +96,10 @@ RETURNING entries_read - %(entries)s;
 UPDATE imports SET entries_passed_over = %(count)s WHERE id = %(id)s;
 
 -- name: note
-UPDATE imports SET detail = %(detail)s WHERE id = %(id)s AND lease = %(lease)s;
+UPDATE imports
+   SET detail = %(detail)s, held_up_by = %(held_up_by)s,
+       attempts = attempts - CASE WHEN %(held_up_by)s::text IS NULL THEN 0 ELSE 1 END
+ WHERE id = %(id)s AND lease = %(lease)s;
 
 -- name: set_forecast
 UPDATE imports SET forecast = %(forecast)s WHERE id = %(id)s;

@@ -21,6 +21,9 @@ ON CONFLICT (job_id, position) DO UPDATE
  WHERE items.state = 'waiting' AND items.lane IS NULL
 RETURNING id;
 
+-- name: stay
+SELECT 1;
+
 -- name: name_items
 UPDATE items SET person_id = %(person_id)s
  WHERE image_id = %(image_id)s AND state IN ('waiting', 'running');
