@@ -19,8 +19,8 @@ from core.inference.packs import load_manifest
 from core.pipelines import Pipelines
 from core.settings import Settings
 from core.throughput import Throughput, measure, plain
-from web.cli.ingest import photo_files
 from web.cli.measuring import machine
+from web.cli.photo_files import photo_files
 
 PACK = "r50_random"
 PHOTOS = 200

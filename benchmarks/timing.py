@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 from benchmarks.gallery_database import Database
+from core.db.pool import Connection
 from core.db.rows import fetch_value
 from web.cli.measuring import machine
 
@@ -127,16 +128,19 @@ def bandwidth() -> float:
 
 def facts(database: Database) -> list[str]:
     """Return machine, versions and settings, a line each."""
-    about = machine()
     with database.connection() as conn:
-        server = fetch_value(conn, "SELECT current_setting('server_version')", {})
-        vector = fetch_value(
-            conn, "SELECT extversion FROM pg_extension WHERE extname = 'vector'", {}
-        )
-        settings = [
-            f"{name} = {fetch_value(conn, 'SELECT current_setting(%(name)s)', {'name': name})}"
-            for name in SERVER_SETTINGS
-        ]
+        return facts_of(conn)
+
+
+def facts_of(conn: Connection) -> list[str]:
+    """Return machine, versions and the settings of this server, a line each."""
+    about = machine()
+    server = fetch_value(conn, "SELECT current_setting('server_version')", {})
+    vector = fetch_value(conn, "SELECT extversion FROM pg_extension WHERE extname = 'vector'", {})
+    settings = [
+        f"{name} = {fetch_value(conn, 'SELECT current_setting(%(name)s)', {'name': name})}"
+        for name in SERVER_SETTINGS
+    ]
     memory = psutil.virtual_memory().total / 2**30
     return [
         f"{about['processor']}, {memory:.0f} GiB; {about['system']}",
