@@ -15,7 +15,7 @@ LOCK := $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test fuzz check schema docs screenshot lock clean browser
+.PHONY: help setup demo run test fuzz chaos check schema docs screenshot lock clean browser
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) \
@@ -37,6 +37,11 @@ test: $(VENV)/.dev-$(FLAVOUR) browser ## Run all tests; ARGS="..." goes to pytes
 fuzz: $(VENV)/.dev-$(FLAVOUR) ## Damage pictures at random for MINUTES=10
 	@FACESEARCH_TEST_FUZZ_MINUTES=$(or $(MINUTES),10) \
 		$(BIN)/python -m pytest -q tests/fuzz -k never_tried
+
+chaos: $(VENV)/.dev-$(FLAVOUR) ## Kill processes during imports; PHOTOS=10000 KILLS=20 SEED=1
+	@FACESEARCH_TEST_CHAOS_PHOTOS=$(or $(PHOTOS),10000) \
+		FACESEARCH_TEST_CHAOS_KILLS=$(or $(KILLS),20) FACESEARCH_TEST_CHAOS_SEED=$(or $(SEED),1) \
+		$(BIN)/python -m pytest -q tests/faults/test_chaos.py
 
 check: $(VENV)/.dev-$(FLAVOUR) ## Check format, lint, types and import rules
 	$(BIN)/ruff format --check .

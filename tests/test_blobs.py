@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.blobs import BlobStore, FolderBlobs, Kind, Tally, place
-from core.errors import BlobMissing
+from core.errors import BlobMissing, DiskFull
 from core.services import open_blobs
 from core.settings import Settings
 from tests.object_storage import ObjectStorage
@@ -75,7 +75,7 @@ def test_a_key_that_is_not_hex_reaches_no_file(either: BlobStore, key: str) -> N
         either.put(Kind.PHOTO, key, b"")
 
 
-def test_a_write_that_fails_leaves_what_was_there(
+def test_a_write_that_a_full_disk_ends_says_so_and_leaves_what_was_there(
     blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blobs.put(Kind.PHOTO, KEY, b"whole")
@@ -85,7 +85,7 @@ def test_a_write_that_fails_leaves_what_was_there(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(DiskFull):
             blobs.put(Kind.PHOTO, KEY, b"half")
 
     assert blobs.get(Kind.PHOTO, KEY) == b"whole"
