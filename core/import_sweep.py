@@ -14,9 +14,10 @@ READER_LOST: Final = "Its readers died each time they tried: this cannot be read
 
 
 def sweep(services: Services) -> None:
-    """Give up imports whose readers die each time, close those that are over, and remove the received
-    bytes of imports that are gone.
+    """Start imports that are whole, give up those whose readers die each time, close those that are over,
+    and remove the received bytes of imports that are gone.
     """
+    imports.start_whole(services)
     with services.pool.connection() as conn:
         for each in rows.give_up(
             conn, max_attempts=services.settings.max_attempts, detail=READER_LOST

@@ -6,7 +6,7 @@ when every item has its final state. `core.import_reading` does the reading.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +31,7 @@ from core.errors import (
     ImportNotFound,
     InvalidRequest,
     NameTaken,
+    UploadBusy,
     UploadTooLarge,
     WrongState,
 )
@@ -285,9 +286,30 @@ def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
         WrongState: Bytes that were announced are missing, nothing came at all, or it is cancelled.
         UploadBusy: Some are on their way.
     """
+    if _start(services, import_id):
+        ring(doorbell)
+        settle(services, import_id)
+    with services.pool.connection() as conn:
+        return get(conn, import_id)
+
+
+def start_whole(services: Services) -> None:
+    """Start imports of which all announced bytes are there: who received the last of them was killed
+    before it could. The caller asks for readers.
+    """
+    with services.pool.connection() as conn:
+        announced = rows.announced(conn)
+    for import_id, expected in announced:
+        if Spool(services.settings, import_id).size() == expected:
+            with suppress(UploadBusy, WrongState, ImportNotFound):  # somebody else sees to it
+                _start(services, import_id)
+
+
+def _start(services: Services, import_id: UUID) -> bool:
+    """Say that everything was sent; return whether that is new."""
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
         if found.state in ("reading", "read"):
-            return found
+            return False
         if found.state != "receiving":
             raise WrongState(f"This import is {found.state}.")
         if found.source == Source.FILES:
@@ -296,10 +318,7 @@ def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
             _require_whole(services, found)
             rows.set_state(conn, import_id, "reading")
         rows.set_pace(conn, import_id, items=0)
-    ring(doorbell)
-    settle(services, import_id)
-    with services.pool.connection() as conn:
-        return get(conn, import_id)
+    return True
 
 
 def _require_whole(services: Services, found: Import) -> None:

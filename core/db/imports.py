@@ -181,6 +181,11 @@ def open_ones(conn: Connection, *, limit: int) -> list[Import]:
     return fetch_all(conn, Import, SQL["open"], {"limit": limit})
 
 
+def announced(conn: Connection) -> list[tuple[UUID, int]]:
+    """Return the imports that are received and of which somebody said how many bytes there will be."""
+    return conn.execute(SQL["announced"]).fetchall()
+
+
 def delete(conn: Connection, import_id: UUID) -> None:
     """Delete an import with its items; its images stay."""
     execute(conn, SQL["delete"], {"id": import_id})

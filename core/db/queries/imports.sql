@@ -29,6 +29,10 @@ SELECT * FROM imports
 -- Of all collections, oldest first.
 SELECT * FROM imports WHERE closed_at IS NULL ORDER BY id LIMIT %(limit)s;
 
+-- name: announced
+SELECT id, bytes_expected FROM imports
+ WHERE closed_at IS NULL AND state = 'receiving' AND bytes_expected IS NOT NULL;
+
 -- name: delete
 -- With its job go its items.
 WITH gone AS (DELETE FROM lanes WHERE id = %(id)s)
