@@ -1,6 +1,7 @@
 """Fixtures: `facesearch ingest` beside a worker of this process, whose pipeline makes faces up."""
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,15 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
-from core import gallery, import_reading, imports, indexing
+from core import access, gallery, import_reading, imports, indexing
 from core.db.collections import Collection
 from core.db.imports import Import
 from core.import_progress import Limit
+from core.local import processes
 from core.services import Services
+from core.settings import CLIENT_KEY, CLIENT_SERVER, Settings
+from tests.worker_processes import wait_until
 from web.cli import import_bars, main
+
+ROOT = Path(__file__).parents[2]
 
 
 class Ingesting:
@@ -109,7 +116,65 @@ def ingesting(
     """The command with the settings of this test."""
     for name, value in services.settings.environment().items():
         monkeypatch.setenv(name, value)
+    for name in (CLIENT_SERVER, CLIENT_KEY):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     # The worker of these tests is none that tells the broker of itself.
     monkeypatch.setattr(import_bars, "NEEDS_SOMEBODY", frozenset({Limit.DISK.value}))
     return Ingesting(services, collection, fake_pipeline, photo)
+
+
+class Server:
+    """The real web process, as `facesearch up` starts it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.url = f"http://127.0.0.1:{settings.port}"
+        self.log = settings.data_dir / "web.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = processes.web(self.settings)
+        with self.log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                command.argv, cwd=ROOT, env=command.environment, stdout=stream, stderr=stream
+            )
+        wait_until(lambda: processes.web_answers(self.settings), seconds=60, log=self.log)
+
+    def kill(self) -> None:
+        """End it with its children, as a power cut would."""
+        if self._process is None:
+            return
+        for each in psutil.Process(self._process.pid).children():
+            each.kill()
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+
+@pytest.fixture
+def server(
+    ingesting: Ingesting, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """A server, which the commands of this test talk to by HTTP."""
+    settings = ingesting.services.settings.model_copy(
+        update={"port": free_port, "min_free_disk_mib": 0}
+    )
+    started = Server(settings)
+    with ingesting.services.pool.connection() as conn:
+        monkeypatch.setenv(CLIENT_KEY, access.create_key(conn, "test"))
+    monkeypatch.setenv(CLIENT_SERVER, started.url)
+    started.start()
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+@pytest.fixture(params=["here", "server"])
+def somewhere(request: pytest.FixtureRequest, ingesting: Ingesting) -> Ingesting:
+    """The command, once on the system of this machine and once on a server."""
+    if request.param == "server":
+        request.getfixturevalue("server")
+    return ingesting

@@ -152,7 +152,11 @@ class ServerTarget:
                 return
 
     def _json(self, method: str, path: str, **more: Any) -> Any:
-        return self._ask(method, path, **more).json()
+        try:
+            return self._ask(method, path, **more).json()
+        except ValueError as error:
+            address = self._client.base_url
+            raise SetupError(f"What answers at {address} is no facesearch.") from error
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Return the answer that is none of an error, trying again where that may help.
