@@ -306,7 +306,7 @@ def _receive_content(collection_id: UUID, file: FileStorage, wish: Wish) -> UUID
         replace(wish, bytes=size or None),
         file.stream,
         coming=size,
-        hold=True,  # with the last of the announced bytes it starts by itself
+        hold=False,
         actor=actor(),
     )
     return import_id

@@ -72,7 +72,7 @@ def test_an_archive_is_imported_and_each_entry_has_its_outcome(
     assert "anna.png Indexed 1 face" in read
     assert "again.png Skipped Already here" in read
     assert "none.png Indexed 0 faces No face was found" in read
-    assert "bad.png Refused This is not a picture that can be read" in read
+    assert "bad.png Refused This is not a picture of a format that is read" in read
     image = client.get(f"/v1/collections/{team}/images").json["items"][0]["id"]
     assert f"/v1/images/{image}/thumbnail?size=small" in page.text
     assert f'href="/images/{image}"' in page.text
@@ -244,8 +244,8 @@ def test_an_import_whose_sender_is_away_tells_how_to_go_on(
 
     assert "Being sent It begins when all of it is here." in page
     assert f"Received 40 bytes of {len(sent)} bytes" in page
-    assert "The rest of it is missing. To send it, choose the same file again" in page
-    assert f"It is not all here: 40 bytes of {len(sent)} bytes." in listed
+    assert "If nobody sends it any more, choose the same file again : sending goes on" in page
+    assert f"There is more to come: 40 bytes of {len(sent)} bytes are here." in listed
 
 
 def test_photos_that_were_all_are_closed_by_hand(

@@ -38,7 +38,11 @@ export function follow(id, onProgress) {
       breaks = 0;
       heard(JSON.parse(event.data));
     });
-    events.addEventListener("closed", () => ask(0));
+    events.addEventListener("closed", (event) => {
+      const shown = JSON.parse(event.data);
+      if (shown) heard(shown);
+      else location.reload(); // it was deleted, and the page says so
+    });
     events.addEventListener("error", () => {
       breaks += 1;
       if (events?.readyState === EventSource.CLOSED || breaks > 1) ask(POLLS);
@@ -116,14 +120,14 @@ const FACTS = {
   rate: ({ rate }) => (rate === null ? "" : `${rate.toFixed(1)} a second`),
   eta: ({ eta_s: seconds }) => (seconds === null ? "" : duration(seconds)),
   received: ({ bytes_received: bytes, bytes_expected: all }) => share(bytes, all),
-  read: ({ bytes_read: bytes, bytes_expected: all }) => share(bytes, all),
-  passed_over: ({ passed_over: count }) => (count ? number.format(count) : ""),
+  read: (shown) => (isOver(shown) ? "" : share(shown.bytes_read, shown.bytes_expected)),
+  passed_over: ({ passed_over: count }) => (count ? `${number.format(count)} system ${count === 1 ? "file" : "files"}` : ""),
   advice: ({ advice }) => advice ?? "",
 };
 
 function share(bytes, all) {
   if (!bytes) return "";
-  return all ? `${size(bytes)} of ${size(all)}` : size(bytes);
+  return all && all !== bytes ? `${size(bytes)} of ${size(all)}` : size(bytes);
 }
 
 export function size(bytes) {

@@ -9,7 +9,7 @@ const said = panel.querySelector("[data-said]");
 const id = panel.dataset.import;
 const url = `/v1/imports/${id}`;
 
-let stopFollowing = null;
+let following = null; // what ends it
 let last = null;
 let told = 0; // tenths that were said
 let stale = false;
@@ -20,6 +20,7 @@ function show(shown) {
   const moved = JSON.stringify(shown) !== JSON.stringify(last);
   last = shown;
   draw(panel, shown);
+  if (isOver(shown)) following = null;
   say(shown, before);
   if (moved) refresh(shown.state !== before);
 }
@@ -97,16 +98,20 @@ async function catchUp(form) {
   if (!shown) return;
   show(shown);
   // The button that was pressed may be gone; whoever uses the keyboard goes on at its neighbour.
-  if (document.activeElement === document.body || form.hidden) {
-    panel.querySelector("[data-acts] :is(form, details):not([hidden]) :is(button, summary)")?.focus();
+  if (document.activeElement === document.body || form.closest("[hidden]")) {
+    panel.querySelector("[data-acts] > :is(form, details):not([hidden]) :is(button, summary)")?.focus();
   }
-  begin(shown);
+  begin();
 }
 
-function begin(shown) {
-  stopFollowing?.();
-  stopFollowing = isOver(shown) ? null : follow(id, show);
+function begin() {
+  if (isOver(panel.dataset)) {
+    following?.();
+    following = null;
+  } else {
+    following ??= follow(id, show);
+  }
 }
 
 panel.addEventListener("submit", act);
-if (!["done", "cancelled", "failed"].includes(panel.dataset.state)) stopFollowing = follow(id, show);
+begin();

@@ -15,6 +15,8 @@ const part = (root, name) => root.querySelector(`[data-${name}]`);
 
 let chosen = null; // { source, files: [{ file, key }], manifest, name, bytes, mark }
 let known = null; // an import that these very files were begun with
+let times = 0; // that they were
+let recognised = null; // when both are known
 let hold = null; // while something is sent
 
 for (const row of document.querySelectorAll("[data-import]")) watch(row);
@@ -99,9 +101,10 @@ async function choose(given, isFolder) {
   const wrong = files.length === 0 ? "There is no photo among them." : mixed(files, isFolder);
   chosen = wrong ? null : described(files, isFolder);
   known = null;
+  times = 0;
   if (wrong) complain(wrong);
   drawChosen();
-  if (chosen) await recognise(chosen);
+  if (chosen) await (recognised = recognise(chosen));
 }
 
 // Two files of one name would be one photo to the server.
@@ -162,7 +165,6 @@ function drawChosen() {
   dry.disabled = chosen?.source === "files";
   if (dry.disabled) dry.checked = false;
   part(form, "begin").textContent = "Start the import";
-  if (chosen) part(form, "begin").closest("button").focus({ preventScroll: true });
 }
 
 // Were these very files begun before? Then sending goes on there.
@@ -170,7 +172,9 @@ async function recognise(those) {
   const response = await fetch(`/v1/collections/${form.dataset.collection}/imports?limit=100`).catch(() => null);
   if (!response?.ok || chosen !== those) return;
   const { items } = await response.json();
-  known = items.find((each) => isMarked(each, those.mark) && !isOver(each)) ?? null;
+  const same = items.filter((each) => isMarked(each, those.mark));
+  times = same.length;
+  known = same.find((each) => !isOver(each)) ?? null;
   if (!known) return;
   for (const [name, value] of Object.entries(known.options)) setOption(name, value);
   part(form, "options").disabled = true;
@@ -208,6 +212,7 @@ async function run() {
   part(sending, "name").textContent = chosen.words;
   sending.querySelector("h2").focus();
   try {
+    await recognised;
     const found = known ?? (await create());
     part(sending, "link").href = `/imports/${found.id}`;
     part(sending, "link").hidden = false;
@@ -288,7 +293,7 @@ async function create() {
   const body = { source, name, ...options() };
   if (source === "manifest") body.format = /\.csv$/i.test(name) ? "csv" : "ndjson";
   if (source !== "files") body.bytes = manifest?.file.size ?? bytes;
-  for (let count = 1; ; count += 1) {
+  for (let count = times + 1; ; count += 1) {
     const external_id = count === 1 ? mark : `${mark}#${count}`;
     const found = await post({ ...body, external_id });
     if (found.answer?.code === "name_taken") continue;
