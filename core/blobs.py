@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
+from threading import Lock
 from typing import Final, Protocol, Self
 
-from core.durable import full_disk_told, make_folder, sync_file, sync_folder
+from core.durable import full_disk_told, make_folders, sync_file, sync_folder
 from core.errors import BlobMissing
 
 
@@ -29,6 +30,9 @@ class Kind(StrEnum):
 
 OF_A_PHOTO = (Kind.PHOTO, Kind.THUMBNAIL, Kind.PREVIEW)
 """Blobs that live as long as any image has these bytes."""
+
+FOLDERS: Final = 256
+"""Of each kind."""
 
 _TEMPORARY: Final = ".new-"
 _FOLDER: Final = re.compile("[0-9a-f]{2}")
@@ -142,14 +146,26 @@ class FolderBlobs:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._ready: set[Kind] = set()
+        self._making = Lock()
 
     def put(self, kind: Kind, key: str, data: bytes) -> None:
         """Write to a temporary file, sync it, and rename it into place."""
+        path = self._path(kind, key)
         with full_disk_told():
-            self._put(self._path(kind, key), data)
+            self._require_folder(kind, path.parent)
+            self._put(path, data)
+
+    def _require_folder(self, kind: Kind, folder: Path) -> None:
+        """Make all folders of a kind when the first is needed: one by one, each waits for the disk twice."""
+        if kind in self._ready and folder.exists():
+            return
+        with self._making:
+            if kind not in self._ready or not folder.exists():
+                make_folders(self.root / kind.value, map("{:02x}".format, range(FOLDERS)))
+                self._ready.add(kind)
 
     def _put(self, path: Path, data: bytes) -> None:
-        make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:

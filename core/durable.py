@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,14 @@ def make_folder(folder: Path) -> None:
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
+
+
+def make_folders(parent: Path, names: Iterable[str]) -> None:
+    """Make folders in *parent*, and wait for the disk once for all of them."""
+    make_folder(parent)
+    for name in names:
+        (parent / name).mkdir(exist_ok=True)
+    sync_folder(parent)
 
 
 def sync_folder(folder: Path) -> None:

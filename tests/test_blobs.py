@@ -126,7 +126,21 @@ def test_ids_of_the_same_moment_are_spread_over_folders(blobs: FolderBlobs) -> N
     for number in range(64):
         blobs.put(Kind.CROP, f"0199c5d0{number:024x}", b"crop")
 
-    assert len(list((blobs.root / "crops").iterdir())) == 64
+    assert len({crop.parent for crop in (blobs.root / "crops").glob("*/*")}) == 64
+
+
+def test_all_folders_of_a_kind_are_made_at_once_and_again_where_one_is_gone(
+    blobs: FolderBlobs,
+) -> None:
+    blobs.put(Kind.CROP, KEY[:32], b"crop")
+    crops = blobs.root / "crops"
+    first = len(list(crops.iterdir()))
+    (crops / "00").rmdir()
+
+    blobs.put(Kind.CROP, f"{0:032x}", b"crop")
+
+    assert first == len(list(crops.iterdir())) == 256
+    assert blobs.get(Kind.CROP, f"{0:032x}") == b"crop"
 
 
 def test_every_new_folder_is_synced_in_the_one_above(
