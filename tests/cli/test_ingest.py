@@ -107,6 +107,49 @@ def test_what_came_in_before_is_watched_and_new_files_go_into_another_import(
     assert told(result)["states"] == {"indexed": 5}
 
 
+def test_two_of_the_same_command_at_once_lose_nothing(
+    ingesting: Ingesting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: list[str]
+) -> None:
+    folder = ingesting.folder(tmp_path / "trip", range(70))
+    add = LocalTarget.add
+
+    def and_the_other_one_is_through(
+        self: LocalTarget, import_id: UUID, photos: Sequence[Photo]
+    ) -> None:
+        add(self, import_id, photos)
+        if len(sent) == 32:
+            self.change(import_id, "start")
+
+    monkeypatch.setattr(LocalTarget, "add", and_the_other_one_is_through)
+
+    result = ingesting(folder, "--no-wait", "--jobs", "1", "--json")
+
+    assert result.exit_code == 0, result.output
+    first, second = map(ingesting.keys, ingesting.imports())
+    assert told(result)["states"] == {"waiting": 70}
+    assert (len(first), len(second)) == (32, 38)
+    assert sorted(first + second) == [f"{number:03}.png" for number in range(70)]
+
+
+def test_after_a_cancellation_nothing_more_is_sent(
+    ingesting: Ingesting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ingesting.folder(tmp_path / "trip", range(70))
+    add = LocalTarget.add
+
+    def and_cancel(self: LocalTarget, import_id: UUID, photos: Sequence[Photo]) -> None:
+        add(self, import_id, photos)
+        self.change(import_id, "cancel")
+
+    monkeypatch.setattr(LocalTarget, "add", and_cancel)
+
+    result = ingesting(folder, "--jobs", "1")
+
+    assert result.exit_code == 1
+    assert "facesearch: This import takes no more photos" in result.stderr
+    assert len(ingesting.imports()) == 1
+
+
 def test_nothing_is_sent_twice_while_it_is_indexed(
     ingesting: Ingesting, tmp_path: Path, sent: list[str]
 ) -> None:

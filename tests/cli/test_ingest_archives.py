@@ -181,6 +181,19 @@ def test_a_dry_run_of_an_archive_stores_nothing(ingesting: Ingesting, tmp_path: 
     assert ingesting.stored() == set()
 
 
+def test_a_dry_run_is_of_one_import(ingesting: Ingesting, tmp_path: Path) -> None:
+    ingesting.folder(tmp_path / "mixed", range(1))
+    (tmp_path / "mixed" / "a.zip").write_bytes(zipped([("1.png", ingesting.photo(1))]))
+    (tmp_path / "b.zip").write_bytes(b"")
+
+    several = ingesting(tmp_path / "mixed", "--dry-run")
+    empty = ingesting(tmp_path / "b.zip", "--dry-run")
+
+    assert "A dry run is of files and folders, or of one archive." in several.stderr
+    assert "There is no forecast: the file is empty." in empty.stderr
+    assert ingesting.imports() == []
+
+
 def test_a_file_whose_name_is_no_utf8_goes_in(ingesting: Ingesting, tmp_path: Path) -> None:
     folder = tmp_path / "old"
     folder.mkdir()

@@ -13,6 +13,9 @@ from web.cli.common import console
 from web.cli.targets import Target, View
 
 LOOK_EVERY_S: Final = 0.5
+SHARE: Final = 10.0
+"""The pause between two looks is so many times what the last one took: a million items take long to
+count."""
 PATIENCE_S: Final = 120
 """Seconds without any photo finished, where a person must do something, after which we stop waiting."""
 
@@ -100,21 +103,22 @@ class Watch:
     def __init__(self, target: Target, bars: Bars) -> None:
         self._target = target
         self._bars = bars
-        self._looked = 0.0
+        self._next_look = 0.0
         self._moved = time.monotonic()
         self._done = -1
 
     def look(self, view: View) -> View:
-        """Return the newest view, at most one each `LOOK_EVERY_S`.
+        """Return the newest view, or *view* itself where that would be too early.
 
         Raises:
             WorkerUnavailable: It stands still, and somebody must do something about that.
         """
         now = time.monotonic()
-        if now - self._looked < LOOK_EVERY_S:
+        if now < self._next_look:
             return view
         newest = self._target.get(view.id)
-        self._looked = time.monotonic()
+        seen = time.monotonic()
+        self._next_look = seen + max(LOOK_EVERY_S, SHARE * (seen - now))
         self._bars.show(newest)
         if newest.done != self._done or newest.limit not in NEEDS_SOMEBODY:
             self._done, self._moved = newest.done, now

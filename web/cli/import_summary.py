@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from web.cli.import_bars import duration
-from web.cli.targets import Row, Target, View
+from web.cli.targets import STATES, Row, Target, View
 
 REFUSED: Final = ("rejected", "failed", "dead")
 FACELESS: Final = ("no_face_found", "no_usable_face")
@@ -80,7 +80,9 @@ class Summary:
 
     def print(self) -> None:
         """Print counts, reasons and the first of what was refused."""
-        counts = ", ".join(f"{count:,} {state}" for state, count in self.states.items() if count)
+        counts = ", ".join(
+            f"{self.states[state]:,} {state}" for state in STATES if self.states[state]
+        )
         total = self.states.total()
         click.echo(f"{total:,} photos: {counts or 'there was nothing to do'}.")
         passed_over = sum(view.passed_over for view in self._views)

@@ -12,16 +12,15 @@ from uuid import UUID
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 
 from web.cli.common import FaceSearchGroup, json_option, print_json
 from web.cli.import_bars import Bars, Watch, duration
 from web.cli.import_summary import REFUSED, Summary, print_forecast
 from web.cli.services import PARTLY
-from web.cli.targets import Patience, Row, View, open_target, target_options
+from web.cli.targets import STATES, Patience, Row, View, open_target, target_options
 
 LISTED: Final = 20
-STATES: Final = ("waiting", "running", "indexed", "skipped", "rejected", "failed", "dead")
 
 import_id_argument = click.argument("import_id", type=click.UUID)
 
@@ -44,7 +43,8 @@ def list_(collection: str, limit: int, server: str | None, key: str | None, as_j
     if as_json:
         print_json([asdict(view) for view in found])
         return
-    table = Table("id", "name", "state", "done", "of", "created", box=None)
+    id_ = Column("id", min_width=36)
+    table = Table(id_, "name", "state", "done", "of", "created", box=None)
     for view in found:
         total = "?" if view.total is None else f"{view.total:,}"
         created = view.created_at[:16].replace("T", " ")

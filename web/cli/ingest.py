@@ -103,11 +103,11 @@ def ingest(
         )
         run = Run(order, asked)
         if dry_run:
-            with bars, _ctrl_c_told(run):
+            with _ctrl_c_told(run), bars:
                 forecast = run.forecast()
             print_forecast(forecast, as_json=as_json)
             return
-        with bars, _ctrl_c_told(run):
+        with _ctrl_c_told(run), bars:
             views = run.do(wait=not no_wait)
         summary = Summary(target, views, order.troubles)
         if as_json:

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from core.archive_entries import printable
 from core.archives import is_archive
-from core.errors import BadArchive, BadManifest, SetupError
+from core.errors import BadArchive, BadManifest, SetupError, WrongState
 from core.imports import Source, Wish
 from core.texts import LONGEST_NAME
 from web.cli.import_bars import Watch
 from web.cli.photo_files import PhotoFile, Trouble, photo_files
-from web.cli.sending import Begun, Order, begun, counting, send_content, send_photos
+from web.cli.sending import Begun, Order, begun, count_meanwhile, send_content, send_photos
 from web.cli.sending_manifest import send_manifest
 from web.cli.targets import View
 
@@ -98,30 +99,47 @@ class Run:
         """Try a sample of everything; return what all of it would come to.
 
         Raises:
-            SetupError: These are several things, or nothing could be tried.
+            SetupError: These are several imports, or nothing could be tried.
         """
-        files = self.asked.photos(self.order.trouble)
-        if self.asked.paths and next(files, None) is not None:
-            if next(self.asked.archives(), None) is not None:
-                raise SetupError("Try archives and other files one after the other.")
-            from web.cli.sampling import forecast_of_files  # noqa: PLC0415  brings tarfile along
+        asked = self.asked
+        archives = list(islice(asked.archives(), 2))
+        has_photos = next(asked.photos(_ignore), None) is not None
+        if len(archives) + has_photos > 1:
+            raise SetupError("A dry run is of files and folders, or of one archive.")
+        if has_photos:
+            from web.cli.sampling import forecast_of_files  # noqa: PLC0415  only dry runs need it
 
             return forecast_of_files(
-                self.order, self._name_of_paths(), self.asked.photos(self.order.trouble)
+                self.order, self._name_of_paths(), asked.photos(self.order.trouble)
             )
-        [view] = self.do(wait=True)
-        if view.forecast is None:
+        for view in self.do(wait=True):
+            if view.forecast is not None:
+                return dict(view.forecast)
             raise SetupError(f"There is no forecast: {view.detail or f'it is {view.state}'}")
-        return dict(view.forecast)
+        raise SetupError("There is no forecast: the file is empty.")
 
     def _photos(self) -> None:
         order, asked = self.order, self.asked
         if next(asked.photos(_ignore), None) is None:
             list(self._files())
             return
-        before = self._begun("files", *(path.absolute() for path in asked.paths))
         order.bars.sending("sent", total=None)
-        counting(order, lambda: asked.photos(_ignore), order.patience.stop)
+        count_meanwhile(order, lambda: asked.photos(_ignore))
+        try:
+            self._send_photos()
+        except WrongState:
+            # Another run of the same command, or somebody, has said that these are all.
+            order.patience.stop.clear()
+            if any(order.target.get(view.id).state == "cancelled" for view in self.views):
+                raise
+            order.troubles.clear()
+            self._archives.clear()
+            order.bars.sending("sent the rest", total=None)
+            self._send_photos()
+
+    def _send_photos(self) -> None:
+        order, asked = self.order, self.asked
+        before = self._begun("files", *(path.absolute() for path in asked.paths))
         wish = Wish(Source.FILES, asked.called(self._name_of_paths()), order.options)
         for view in send_photos(order, wish, self._files(), before, self._made):
             self._made(view)

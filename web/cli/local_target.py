@@ -23,7 +23,7 @@ from core.offers import Upload
 from core.services import Services
 from core.settings import MIB
 from web.cli.services import ACTOR, doorbell, system
-from web.cli.targets import Limits, Patience, Photo, Row, Target, View
+from web.cli.targets import STATES, Limits, Patience, Photo, Row, Target, View
 
 T = TypeVar("T")
 
@@ -195,7 +195,7 @@ def _view(at: Progress) -> View:
         state=at.state.value,
         reason=found.reason,
         detail=found.detail,
-        counts=at.counts.states,
+        counts={state: at.counts.states.get(state, 0) for state in STATES},
         reasons=at.counts.reasons,
         total=at.total,
         done=at.done,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -41,7 +41,6 @@ class Order:
     """What is asked for, and what is needed to do it.
 
     Attributes:
-        name: Of the import; None: as its files are called.
         anew: Nothing that was begun before is gone on with.
         jobs: Threads that send photos.
         troubles: What could not even be sent, as items that ended so.
@@ -54,7 +53,6 @@ class Order:
     patience: Patience
     bars: Bars
     jobs: int
-    name: str | None = None
     anew: bool = False
     troubles: list[Row] = field(default_factory=list)
 
@@ -243,7 +241,9 @@ def _read(order: Order, file: PhotoFile) -> Photo | None:
     most = order.limits.photo_bytes
     try:
         with file.path.open("rb") as stream:
-            data = stream.read(most + 1)
+            # As much is allocated as is asked for, before it is known how much there is.
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(min(size, most) + 1)
     except OSError as error:
         order.trouble(file.key, error)
         return None
@@ -307,10 +307,9 @@ def send_content(order: Order, path: Path, view: View) -> View:
     return _start(order, view)
 
 
-def counting(
-    order: Order, files: Callable[[], Iterator[Any]], stop: threading.Event
-) -> threading.Thread:
+def count_meanwhile(order: Order, files: Callable[[], Iterator[PhotoFile]]) -> None:
     """Count files in a thread, beside sending them, for the bar."""
+    stop = order.patience.stop
 
     def count() -> None:
         number = 0
@@ -319,6 +318,4 @@ def counting(
                 return
         order.bars.expect(number)
 
-    thread = threading.Thread(target=count, name="counting", daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=count, name="counting", daemon=True).start()

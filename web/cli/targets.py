@@ -24,6 +24,9 @@ LONGEST_WAIT_S: Final = 30.0
 PATIENCE_S: Final = 600.0
 """For how long the same thing is tried again: a server's machine may start anew."""
 
+STATES: Final = ("waiting", "running", "indexed", "skipped", "rejected", "failed", "dead")
+"""Of items, in the order in which they are shown."""
+
 OPEN: Final = frozenset({"receiving", "running", "paused"})
 LOOKED_THROUGH: Final = 1000
 """Imports of a collection among which one that was begun before is looked for."""
@@ -35,7 +38,7 @@ class View:
 
     Attributes:
         state: ``receiving``, ``running``, ``paused``, ``done``, ``cancelled`` or ``failed``.
-        counts: Items by state.
+        counts: Items by state, of all `STATES`.
         total: Items that there will be; None where that is not known yet.
         bytes_received: Of an archive or manifest.
         rate: Items per second.
