@@ -54,6 +54,7 @@ class Bars:
 
     def sending(self, what: str, *, total: int | None, is_bytes: bool = False) -> None:
         """Begin the bar of something that is sent."""
+        self._indexed = None
         self._sent = self._progress.add_task(what, total=total, note="", is_bytes=is_bytes)
 
     def expect(self, total: int) -> None:
@@ -71,7 +72,6 @@ class Bars:
         if self._sent is not None:
             task = next(each for each in self._progress.tasks if each.id == self._sent)
             self._progress.update(self._sent, total=task.completed, note="")
-            self._indexed = None
 
     def tell(self, what: str | None) -> None:
         """Say what sending waits for; None: for nothing."""
