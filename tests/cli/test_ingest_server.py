@@ -254,10 +254,14 @@ def test_a_server_that_does_not_answer_is_an_error_after_a_while(
     monkeypatch.setattr(targets, "PATIENCE_S", 0.1)
     monkeypatch.setattr(targets, "FIRST_WAIT_S", 0.05)
 
-    result = ingesting(folder, "--server", f"http://127.0.0.1:{free_port}", "--key", "fs_x")
+    address = f"http://127.0.0.1:{free_port}"
+    result = ingesting(folder, "--server", address, "--key", "fs_x")
+    listed = ingesting.run("imports", "list", "-c", "x", "--server", address, "--key", "fs_x")
 
-    assert result.exit_code == 1
-    assert f"The server at http://127.0.0.1:{free_port} cannot be reached" in result.stderr
+    for each in (result, listed):
+        assert each.exit_code == 1
+        # Once while it waits, and once as it gives up.
+        assert each.stderr.count(f"The server at {address} cannot be reached") > 1
 
 
 @pytest.mark.parametrize(

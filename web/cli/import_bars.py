@@ -77,6 +77,8 @@ class Bars:
         """Say what sending waits for; None: for nothing."""
         if self._sent is not None:
             self._progress.update(self._sent, note=what or "")
+        elif what:
+            self.remark(what)
 
     def remark(self, what: str) -> None:
         """Say something above the bars."""

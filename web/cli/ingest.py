@@ -106,16 +106,20 @@ def ingest(
             with _ctrl_c_told(run), bars:
                 forecast = run.forecast()
             print_forecast(forecast, as_json=as_json)
-            return
-        with _ctrl_c_told(run), bars:
-            views = run.do(wait=not no_wait)
-        summary = Summary(target, views, order.troubles)
-        if as_json:
-            summary.print_json()
-        else:
-            summary.print()
-        if summary.refused_any:
+        elif _do(run, wait=not no_wait, as_json=as_json):
             ctx.exit(PARTLY)
+
+
+def _do(run: Run, *, wait: bool, as_json: bool) -> bool:
+    """Send everything and print what came of it; return whether something was refused."""
+    with _ctrl_c_told(run), run.order.bars:
+        views = run.do(wait=wait)
+    summary = Summary(run.order.target, views, run.order.troubles)
+    if as_json:
+        summary.print_json()
+    else:
+        summary.print()
+    return summary.refused_any
 
 
 @contextmanager

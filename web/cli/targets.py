@@ -195,6 +195,11 @@ class StoppedError(Exception):
     """This command is being ended; whoever sends leaves off."""
 
 
+def _say(what: str | None) -> None:
+    if what:
+        click.echo(what, err=True)
+
+
 @dataclass(slots=True)
 class Patience:
     """Waits between two tries of the same thing, and says so.
@@ -205,7 +210,7 @@ class Patience:
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
-    tell: Callable[[str | None], None] = lambda _: None
+    tell: Callable[[str | None], None] = _say
 
     def with_retries(self, call: Callable[[], T]) -> T:
         """Return what *call* returns, trying again what may succeed later.
