@@ -17,7 +17,7 @@ from core.errors import BadImage
 from core.gates import Gate, split
 from core.images import Copies, PhotoLimits
 from core.import_sources import Entry, PassedOver, Sources, offer
-from core.imports import Options
+from core.import_wishes import Options
 from core.keeping import Keeps
 from core.offers import Checked, Refusal, check
 from core.pipeline import AnalysedPhoto, encode_crop

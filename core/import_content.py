@@ -7,7 +7,7 @@ from core.db.imports import Import
 from core.doorbell import Doorbell
 from core.errors import FaceSearchError, InvalidRequest, UploadTooLarge, WrongState
 from core.import_progress import received
-from core.imports import Source, Wish, most_bytes
+from core.import_wishes import Source, Wish, most_bytes
 from core.services import Services, require_disk
 from core.spool import Spool, Stream, mismatch
 

@@ -23,7 +23,7 @@ from core.errors import (
     WrongState,
 )
 from core.images import PhotoLimits
-from core.imports import Options, Source, Wish, with_options
+from core.import_wishes import Options, Source, Wish, with_options
 from core.offers import Checked, Refusal, Upload, check
 from core.services import Services, require_disk
 from core.spool import Spool, Stream

@@ -12,7 +12,7 @@ from core.db import imports as rows
 from core.db import jobs as job_rows
 from core.db.imports import Counts, Import
 from core.errors import BrokerUnavailable
-from core.imports import Source
+from core.import_wishes import Source
 from core.services import Services
 from core.spool import Spool
 from core.stages import Stage, Work

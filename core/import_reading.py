@@ -25,7 +25,7 @@ from core.db.imports import Import
 from core.errors import DiskFull, FaceSearchError, PhotoDiffers
 from core.images import PhotoLimits
 from core.import_sources import Entry, Found, PassedOver, Sources, offer
-from core.imports import Options, Source
+from core.import_wishes import Options, Source
 from core.indexing import SURROUNDINGS
 from core.leases import kept
 from core.offers import Refusal, Upload, check

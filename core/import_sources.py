@@ -1,5 +1,6 @@
 """What an import is made of: its entries one by one, whatever they come from."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -15,7 +16,7 @@ from core.db.imports import Import
 from core.enrolment import PersonRef
 from core.errors import BadArchive, FaceSearchError, SourceUnreachable
 from core.fetching import Fetcher
-from core.imports import Options, Source, with_options
+from core.import_wishes import Options, Source, with_options
 from core.manifest_items import ManifestFault, ManifestItem, SourceKind
 from core.objects import Objects
 from core.offers import Refusal, Upload
@@ -189,7 +190,8 @@ def _opener(settings: Settings, path: str | Path) -> Load:
 
     def load() -> bytes:
         with server_folders.open_file(settings, path) as file:
-            return file.read(most)
+            # Not *most* of each: memory is set aside for what is asked for.
+            return file.read(min(most, os.fstat(file.fileno()).st_size + 1))
 
     return load
 

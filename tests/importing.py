@@ -16,7 +16,7 @@ from core import import_files, imports, indexing
 from core.db.collections import Collection
 from core.db.imports import Import, Result
 from core.import_reading import read_one
-from core.imports import Options, Source, Wish
+from core.import_wishes import Options, Source, Wish
 from core.manifests import Format
 from core.offers import Upload
 from core.services import Services

@@ -11,7 +11,7 @@ from core.db import collections as collection_rows
 from core.db.collections import Collection
 from core.enrolment import PersonRef, prominent
 from core.faces import Box
-from core.imports import Options
+from core.import_wishes import Options
 from core.offers import OnDuplicate
 from core.services import Services
 from tests.importing import Importing

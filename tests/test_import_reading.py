@@ -11,7 +11,7 @@ import pytest
 from core import import_reading, import_sweep, imports, storing
 from core.blobs import FolderBlobs
 from core.errors import DiskFull, SourceUnreachable, StorageUnavailable
-from core.imports import Options, Source
+from core.import_wishes import Options, Source
 from core.manifests import Format
 from core.objects import Objects
 from core.settings import Settings

@@ -17,7 +17,7 @@ from core.errors import (
     NameTaken,
     WrongState,
 )
-from core.imports import Options, Source, Wish
+from core.import_wishes import Options, Source, Wish
 from core.manifests import Format
 from core.offers import OnDuplicate, Upload
 from tests.importing import Importing, archive, image_ids

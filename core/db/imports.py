@@ -25,7 +25,7 @@ class Import:
         external_id: The sender's own.
         source: ``files``, ``archive``, ``manifest`` or ``folder``.
         path: Of a folder, as the sender named it.
-        options: See `core.imports.Options`.
+        options: See `core.import_wishes.Options`.
         state: ``receiving``, ``reading``, ``read``, ``cancelled`` or ``failed``.
         reason: Code of what ended it early; *detail* says it in a sentence.
         entries_read: So many have their items, from the first on.

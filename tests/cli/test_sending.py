@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from core.errors import BacklogFull, DatabaseBusy, ImportNotFound, WrongState
-from core.imports import Options, Wish
+from core.import_wishes import Options, Wish
 from core.settings import MIB
 from web.cli import targets
 from web.cli.import_bars import Bars

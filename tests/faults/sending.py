@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from core.errors import OffsetMismatch
-from core.imports import Options, Source, Wish
+from core.import_wishes import Options, Source, Wish
 from tests.faults.photos import Album
 from tests.faults.system import System
 from web.cli.targets import Photo, Target, View

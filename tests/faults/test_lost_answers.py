@@ -8,7 +8,7 @@ import pytest
 
 from core import import_content, import_sweep
 from core.errors import OffsetMismatch
-from core.imports import Source
+from core.import_wishes import Source
 from core.spool import Spool
 from tests.importing import Importing, archive
 

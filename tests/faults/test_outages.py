@@ -12,7 +12,7 @@ import httpx
 import pytest
 import redis
 
-from core.imports import Source, Wish
+from core.import_wishes import Source, Wish
 from core.settings import MIB
 from tests.faults import photos
 from tests.faults.outcome import outcome, require_consistent, require_files

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from core.imports import Source, Wish
+from core.import_wishes import Source, Wish
 from tests.faults import photos
 from tests.faults.outcome import require_consistent, require_files
 from tests.faults.photos import POISON, Album

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from core.imports import Source, Wish
+from core.import_wishes import Source, Wish
 from tests.conftest import TEST_PACKS
 from tests.faults import photos
 from tests.faults.outcome import outcome, require_consistent, require_files

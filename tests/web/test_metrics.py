@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core import metrics, ranking
 from core.db.search import GroupBy
 from core.finding import Options, find
-from core.imports import Source
+from core.import_wishes import Source
 from core.metrics import observe_search
 from core.routing import Mode
 from core.services import Services

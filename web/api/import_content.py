@@ -10,7 +10,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from core import errors, import_content, import_files
 from core.errors import InvalidRequest
-from core.imports import Source
+from core.import_wishes import Source
 from core.manifests import Format
 from core.settings import MIB
 from web import security

@@ -14,7 +14,7 @@ from core.finding import MOST_MATCHES
 from core.findings import troubles
 from core.formats import OPENERS
 from core.images import PhotoLimits
-from core.imports import most_bytes
+from core.import_wishes import most_bytes
 from core.settings import GIB, MIB
 from core.texts import LARGEST_METADATA, LONGEST_NAME
 from core.workers_seen import WorkerSeen

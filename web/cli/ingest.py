@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from core.facets import SEPARATOR, read_captured, split_tags
-from core.imports import Options
+from core.import_wishes import Options
 from core.offers import OnDuplicate
 from web.cli.common import console, json_option
 from web.cli.import_bars import Bars

@@ -9,7 +9,7 @@ from typing import Any
 from core.archive_entries import printable
 from core.archives import is_archive
 from core.errors import BadArchive, BadManifest, SetupError, WrongState
-from core.imports import Source, Wish
+from core.import_wishes import Source, Wish
 from core.texts import LONGEST_NAME
 from web.cli.import_bars import Watch
 from web.cli.photo_files import PhotoFile, Trouble, photo_files

@@ -18,7 +18,7 @@ from core.doorbell import Doorbell
 from core.errors import CollectionNotFound
 from core.images import PhotoLimits
 from core.import_progress import Progress, progress
-from core.imports import Wish
+from core.import_wishes import Wish
 from core.offers import Upload
 from core.services import Services
 from core.settings import MIB

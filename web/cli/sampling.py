@@ -10,7 +10,7 @@ from typing import Any
 
 from core.errors import FileTooLarge, SetupError
 from core.forecast import SAMPLE
-from core.imports import Source, Wish
+from core.import_wishes import Source, Wish
 from web.cli.import_bars import Watch
 from web.cli.photo_files import PhotoFile
 from web.cli.sending import Order, send_content

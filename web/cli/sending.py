@@ -20,7 +20,7 @@ from uuid import UUID
 import numpy as np
 
 from core.errors import FileTooLarge, OffsetMismatch, SetupError, SourceUnreachable, WrongState
-from core.imports import Options, Source, Wish
+from core.import_wishes import Options, Source, Wish
 from core.settings import MIB
 from web.cli.import_bars import LOOK_EVERY_S, Bars, Watch
 from web.cli.photo_files import PhotoFile

@@ -17,7 +17,7 @@ from core.errors import (
     SetupError,
     WrongState,
 )
-from core.imports import Wish
+from core.import_wishes import Wish
 from web.cli.targets import Limits, Patience, Photo, Row, Target, View
 
 PAGE: Final = 500

@@ -14,7 +14,7 @@ from uuid import UUID
 import click
 
 from core.errors import FaceSearchError
-from core.imports import Source, Wish
+from core.import_wishes import Source, Wish
 from core.settings import CLIENT_KEY, CLIENT_SERVER
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from core.db.imports import Import
 from core.errors import FaceSearchError, InvalidRequest
 from core.facets import split_tags
 from core.import_progress import Progress, State
-from core.imports import Options, Source, Wish
+from core.import_wishes import Options, Source, Wish
 from core.keeping import Keeps
 from core.manifests import Format
 from core.offers import OnDuplicate, Upload

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from core.db.imports import Result
 from core.import_progress import Expected, Limit, Progress, State
-from core.imports import Options, Source
+from core.import_wishes import Options, Source
 from core.manifests import Format
 from core.offers import OnDuplicate
 from core.stages import Stage

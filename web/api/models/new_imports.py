@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, Json, StringConstraints, model_validator
 
 from core.enrolment import PersonRef
-from core.imports import Options, Source, Wish
+from core.import_wishes import Options, Source, Wish
 from core.manifests import Format
 from core.offers import OnDuplicate, Upload
 from web.api.models.common import (
