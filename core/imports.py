@@ -126,7 +126,8 @@ def results(
 
 
 def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
-    """Say that everything was sent; nothing happens when that was said before.
+    """Say that everything was sent, or import for real what a dry run tried; nothing happens when that
+    was said before.
 
     Raises:
         ImportNotFound: There is none with this id.
@@ -155,6 +156,9 @@ def start_whole(services: Services) -> None:
 def _start(services: Services, import_id: UUID) -> bool:
     """Say that everything was sent; return whether that is new."""
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
+        if found.closed_at is not None and found.state == "read" and found.options["dry_run"]:
+            rows.carry_out(conn, import_id)
+            return True
         if found.state in ("reading", "read"):
             return False
         if found.state != "receiving":

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from core import collections, import_files, imports
+from core import collections, import_files, import_sweep, imports
 from core.errors import (
     BacklogFull,
     CollectionNotFound,
@@ -323,6 +323,8 @@ def test_a_dry_run_stores_nothing_and_says_what_would_be(
     assert importing.results(made) == []
     assert importing.sql("SELECT count(*) FROM images") == [(1,)]
     assert queue.files()["photos"] == 1
+    import_sweep.sweep(importing.services)
+    assert importing.spool(made).exists(), "the import itself may follow"
 
 
 def test_wishes_that_make_no_sense_are_refused(importing: Importing) -> None:

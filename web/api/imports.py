@@ -162,7 +162,10 @@ def follow_import(import_id: UUID) -> Response:
     "POST", "/imports/<uuid:import_id>/start", problems=[*OPEN_PROBLEMS, errors.UploadBusy]
 )
 def start_import(import_id: UUID) -> Import:
-    """Say that everything was sent."""
+    """Say that everything was sent, or import what a dry run tried.
+
+    What was sent to a dry run is kept until then, or until it is deleted.
+    """
     imports.start(services(), doorbell(), import_id)
     return _shown(import_id)
 

@@ -108,7 +108,7 @@ def _parts(counts: Mapping[str, int], total: int) -> list[Part]:
 
 @blueprint.get("/collections/<uuid:collection_id>/imports")
 def index(collection_id: UUID) -> ResponseReturnValue:
-    """List the imports of a collection; ``like`` in the address fills in the options of one of them."""
+    """List the imports of a collection."""
     return _index(collection_id)
 
 
@@ -155,21 +155,6 @@ def delete(import_id: UUID) -> ResponseReturnValue:
     return redirect(url_for(".index", collection_id=home, note="import_deleted"), 303)
 
 
-@blueprint.post("/imports/<uuid:import_id>/repeat")
-def repeat(import_id: UUID) -> ResponseReturnValue:
-    """Import the folder of a dry run; its files are still where they were."""
-    try:
-        with services().pool.connection() as conn:
-            tried = imports.get(conn, import_id)
-        options = Options.from_json({**tried.options, "dry_run": False})
-        wish = Wish(Source(tried.source), tried.name, options, path=tried.path)
-        made, _ = imports.create(services(), doorbell(), tried.collection_id, wish, actor=actor())
-    except FaceSearchError as error:
-        problem = trouble(error)
-        return _rendered("imports/show.html", import_id, problem), problem.status
-    return redirect(url_for("pages.imports.show", import_id=made.id), 303)
-
-
 def under_way(collection_id: UUID) -> list[Shown]:
     """Return those of the latest imports of a collection that are not over, newest first."""
     with services().pool.connection() as conn:
@@ -182,11 +167,10 @@ def _shown(found: Import) -> Shown:
 
 
 def _index(collection_id: UUID, problem: Trouble | None = None) -> str:
-    after, like = forms.id_in(request.args, "after"), forms.id_in(request.args, "like")
+    after = forms.id_in(request.args, "after")
     with services().pool.connection() as conn:
         collection = collections.get(conn, collection_id)
         found = imports.page(conn, collection_id, limit=PER_PAGE + 1, after=after)
-        model = None if like is None else imports.get(conn, like)
     settings = services().settings
     return render_template(
         "imports/index.html",
@@ -194,8 +178,7 @@ def _index(collection_id: UUID, problem: Trouble | None = None) -> str:
         imports=[_shown(each) for each in found[:PER_PAGE]],
         more=found[PER_PAGE - 1].id if len(found) > PER_PAGE else None,
         first_page=after is None,
-        model=model,
-        options=_options_shown(model),
+        options=_options_shown(),
         folders=[each for each in (settings.import_folders or "").split(os.pathsep) if each],
         limits=settings,
         states=IMPORT_STATES,
@@ -250,13 +233,11 @@ def _do(import_id: UUID, verb: str) -> None:
         imports.pause(services(), import_id, paused=verb == "pause", doorbell=doorbell())
 
 
-def _options_shown(model: Import | None) -> dict[str, object]:
-    """Return what the form says at first: what was just sent, or the options of *model*."""
-    if request.method == "POST":
-        return {**request.form.to_dict(), "people_by_folder": "people_by_folder" in request.form}
-    if model is None:
+def _options_shown() -> dict[str, object]:
+    """Return what the form says at first: what was just sent."""
+    if request.method != "POST":
         return {}
-    return {**model.options, "dry_run": False, "tags": ", ".join(model.options["tags"])}
+    return {**request.form.to_dict(), "people_by_folder": "people_by_folder" in request.form}
 
 
 def _options() -> Options:

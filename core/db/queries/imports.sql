@@ -179,6 +179,12 @@ SELECT items.position, items.key, items.state, items.reason, items.detail, items
 -- name: counts
 SELECT state, reason, count(*) FROM items WHERE job_id = %(id)s GROUP BY state, reason;
 
+-- name: carry_out
+UPDATE imports
+   SET options = options || '{"dry_run": false}', state = 'reading', read_at = NULL, closed_at = NULL,
+       counts = NULL, pace_from = now(), pace_items = 0
+ WHERE id = %(id)s;
+
 -- name: retry_photos
 -- Those that failed with their photo stored wait for a worker again; returns their images.
 UPDATE items
@@ -237,5 +243,7 @@ UPDATE items SET state = 'skipped', reason = 'cancelled', finished_at = now()
 SELECT id FROM imports
  WHERE id = ANY(%(ids)s)
    AND (closed_at IS NULL
+        -- A dry run may be followed by the import itself.
+        OR (state = 'read' AND (options ->> 'dry_run')::boolean)
         OR EXISTS (SELECT 1 FROM items
                     WHERE job_id = imports.id AND state = 'failed' AND image_id IS NULL));

@@ -311,13 +311,13 @@ class TestServerFolders:
         tried = send(visitor, team, server_folder=str(albums / "trip"), dry_run="yes")
         read = seen(tried)
         before = client.get(f"/v1/collections/{team}/images").json["items"]
-        imported = visitor.post(f"{path_of(tried)}/repeat")
+        imported = visitor.post(f"{path_of(tried)}/start")
 
         assert "What it would come to 2 entries of 2 were tried. Nothing was stored." in read
         assert "Faces 2 Refused 1 Already here, or twice in it 0" in read
         assert before == []
         assert "1.png Indexed 2 faces" in seen(imported)
-        assert path_of(imported) != path_of(tried)
+        assert path_of(imported) == path_of(tried)
 
     def test_a_folder_elsewhere_is_refused(self, visitor: Visitor, team: str) -> None:
         page = send(visitor, team, server_folder="/etc")
@@ -333,20 +333,22 @@ def test_without_the_setting_no_folder_of_the_server_is_asked_for(
     assert 'name="server_folder"' not in visitor.get(f"/collections/{team}/imports").text
 
 
-def test_a_dry_run_of_an_archive_leads_back_to_the_form_with_its_options(
-    visitor: Visitor, team: str, picture: Picture
+def test_a_dry_run_of_an_archive_is_imported_without_sending_it_again(
+    visitor: Visitor, client: API, team: str, picture: Picture
 ) -> None:
     sent = archive(Anna__1=picture((ANNA, 0)))
     tried = send(visitor, team, (sent, "trip.zip"), dry_run="yes", people_by_folder="yes", tags="a")
-    [link] = re.findall(r'href="([^"]*\?like=[^"]*)"', tried.text)
-
-    form = visitor.get(link)
-
     assert "1 entry of 1 were tried" in seen(tried)
-    assert 'name="people_by_folder" type="checkbox" value="yes" checked' in form.text
-    assert 'name="dry_run" type="checkbox" value="yes">' in form.text
-    assert 'autocomplete="off" value="a"' in form.text
-    assert "With the options of trip.zip" in seen(form)
+    assert client.get(f"/v1/collections/{team}/images").json["items"] == []
+
+    imported = visitor.post(f"{path_of(tried)}/start")
+
+    assert "1 face" in seen(imported)
+    assert "What it would come to" not in seen(imported)
+    [image] = client.get(f"/v1/collections/{team}/images").json["items"]
+    assert image["tags"] == ["a"]
+    [person] = client.get(f"/v1/collections/{team}/people").json["items"]
+    assert person["name"] == "Anna"
 
 
 def test_a_script_gets_the_tables_alone(visitor: Visitor, team: str, picture: Picture) -> None:
