@@ -85,6 +85,9 @@ class _Clock:
 def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
     """Claim one batch of one space and index it; return the number of photos claimed.
 
+    The last try of a photo that may have killed its process before comes when nothing else is indexed in
+    this process.
+
     Args:
         pipelines: By space id: only photos of these spaces are claimed.
 
@@ -92,6 +95,30 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
         Exception: Whatever broke the whole batch. Its photos wait again, and each alone, for the
             attempt counts; unless it was one of the `SURROUNDINGS`.
     """
+    settings, solitude = services.settings, services.solitude
+    if solitude.is_due(settings.sweep_s) and _last_try_waits(services, pipelines):
+        return _index_alone(services, pipelines)
+    with solitude.company():
+        done = _index(services, pipelines, tries=max(1, settings.max_attempts - 1))
+    if done or not _last_try_waits(services, pipelines):
+        return done
+    return _index_alone(services, pipelines)
+
+
+def _last_try_waits(services: Services, pipelines: Mapping[str, Analyser]) -> bool:
+    most = services.settings.max_attempts
+    with services.pool.connection() as conn:
+        return job_rows.last_try_waits(conn, space_ids=list(pipelines), max_attempts=most)
+
+
+def _index_alone(services: Services, pipelines: Mapping[str, Analyser]) -> int:
+    settings = services.settings
+    with services.solitude.alone(settings.lease_s) as ready:
+        return _index(services, pipelines, tries=settings.max_attempts) if ready else 0
+
+
+def _index(services: Services, pipelines: Mapping[str, Analyser], *, tries: int) -> int:
+    """Index one batch of photos that were tried less often than *tries*."""
     settings = services.settings
     lease = uuid4()
     began = perf_counter()
@@ -102,7 +129,7 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
             lease=lease,
             lease_s=settings.lease_s,
             limit=settings.batch_photos,
-            max_attempts=settings.max_attempts,
+            max_attempts=tries,
         )
         wishes = Wishes.of(conn, (claim.collection_id for claim in claims))
     if not claims:

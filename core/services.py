@@ -20,6 +20,7 @@ from core.pressure import Pressure
 from core.query_samples import QuerySamples
 from core.routing import Router
 from core.settings import MIB, Settings
+from core.solitude import Solitude
 
 PATIENCE_S = 5
 """Beyond the longest wait that a command itself asks for."""
@@ -38,6 +39,7 @@ class Services:
     router: Router = field(default_factory=Router)
     samples: QuerySamples = field(default_factory=QuerySamples)
     pressure: Pressure = field(default_factory=Pressure)
+    solitude: Solitude = field(default_factory=Solitude)
 
 
 def open_services(settings: Settings, *, connections: int) -> Services:

@@ -302,6 +302,13 @@ def give_up(conn: Connection, *, max_attempts: int, detail: str) -> list[GivenUp
     return lost
 
 
+def last_try_waits(conn: Connection, *, space_ids: Sequence[str], max_attempts: int) -> bool:
+    """Say whether a photo of these spaces that was tried before has one attempt left."""
+    params = {"space_ids": list(space_ids), "max_attempts": max_attempts}
+    waits: bool = fetch_value(conn, SQL["last_try_waits"], params)
+    return waits
+
+
 def work_waits(conn: Connection, *, space_ids: Sequence[str], max_attempts: int) -> bool:
     """Say whether a claim would find something."""
     params = {"space_ids": list(space_ids), "max_attempts": max_attempts}

@@ -205,6 +205,17 @@ RETURNING image_id, state, reason, detail;
 UPDATE images SET state = 'dead', reason = %(reason)s, detail = %(detail)s, finished_at = now()
  WHERE id = %(id)s AND state = 'waiting';
 
+-- name: last_try_waits
+SELECT EXISTS (SELECT 1
+                 FROM items
+                 JOIN lanes ON lanes.id = items.lane AND NOT lanes.paused
+                 JOIN collections ON collections.id = items.collection_id
+                  AND collections.space_id = ANY(%(space_ids)s)
+                WHERE items.state IN ('waiting', 'running')
+                  AND (items.state = 'waiting' OR items.lease_until < now())
+                  AND items.attempts BETWEEN greatest(1, %(max_attempts)s - 1)
+                                         AND %(max_attempts)s - 1);
+
 -- name: work_waits
 -- In the order of a claim, for its plan: where much was waiting a moment ago, the planner would
 -- rather read the whole table until it meets something.
