@@ -126,8 +126,7 @@ def results(
 
 
 def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
-    """Say that everything was sent, or import for real what a dry run tried; nothing happens when that
-    was said before.
+    """Say that everything was sent; nothing happens when that was said before.
 
     Raises:
         ImportNotFound: There is none with this id.
@@ -156,9 +155,6 @@ def start_whole(services: Services) -> None:
 def _start(services: Services, import_id: UUID) -> bool:
     """Say that everything was sent; return whether that is new."""
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
-        if found.closed_at is not None and found.state == "read" and found.options["dry_run"]:
-            rows.carry_out(conn, import_id)
-            return True
         if found.state in ("reading", "read"):
             return False
         if found.state != "receiving":
@@ -170,6 +166,27 @@ def _start(services: Services, import_id: UUID) -> bool:
             rows.set_state(conn, import_id, "reading")
         rows.set_pace(conn, import_id, items=0)
     return True
+
+
+def confirm(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
+    """Import for real what a dry run tried; nothing happens when that was said before.
+
+    What was sent is kept for it until the dry run is deleted.
+
+    Raises:
+        ImportNotFound: There is none with this id.
+        WrongState: It is no dry run that came to its end.
+    """
+    with services.pool.connection() as conn, _locked(conn, import_id) as found:
+        if found.forecast is None or found.state not in ("reading", "read"):
+            raise WrongState("This is no dry run that came to its end.")
+        if found.options["dry_run"]:
+            if found.closed_at is None:
+                raise WrongState("This dry run is not over.")
+            rows.confirm(conn, import_id)
+    ring(doorbell)
+    with services.pool.connection() as conn:
+        return get(conn, import_id)
 
 
 def _require_whole(services: Services, found: Import) -> None:

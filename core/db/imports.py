@@ -354,9 +354,9 @@ def counts(conn: Connection, import_id: UUID) -> Counts:
     return Counts(states, reasons)
 
 
-def carry_out(conn: Connection, import_id: UUID) -> None:
+def confirm(conn: Connection, import_id: UUID) -> None:
     """Make a dry run that is over an import that waits to be read."""
-    execute(conn, SQL["carry_out"], {"id": import_id})
+    execute(conn, SQL["confirm"], {"id": import_id})
 
 
 def retry_photos(conn: Connection, import_id: UUID, states: Sequence[str]) -> list[UUID]:

@@ -28,7 +28,7 @@ OPERATION_IDS = {
     "search_collection", "search_collections", "search_images",
     "get_job", "list_job_items",
     "create_import", "list_imports", "get_import", "list_import_results", "follow_import",
-    "start_import", "pause_import", "resume_import", "cancel_import", "retry_import",
+    "start_import", "confirm_import", "pause_import", "resume_import", "cancel_import", "retry_import",
     "delete_import",
     "get_content_offset", "append_content", "put_content", "get_file_size", "put_file", "add_photos",
 }  # fmt: skip

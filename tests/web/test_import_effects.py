@@ -83,19 +83,21 @@ def test_a_dry_run_stores_nothing_and_says_what_would_be(client, team, picture, 
     assert content() == before
 
 
-def test_what_a_dry_run_tried_is_imported_when_it_is_started(client, team, picture) -> None:
+def test_what_a_dry_run_tried_is_imported_when_it_is_confirmed(client, team, picture) -> None:
     data = archive({"1.png": picture((1, 0)), "x.png": b"no photo"})
     made = client.post(
         f"/v1/collections/{team}/imports?dry_run=true", data=data, content_type="application/zip"
     ).json
 
-    started = client.post(f"{made['urls']['self']}/start")
+    told_again = client.post(f"{made['urls']['self']}/start").json
+    assert sum(told_again["counts"].values()) == 0, "that all was sent is no wish to import it"
+    confirmed = client.post(f"{made['urls']['self']}/confirm")
 
-    assert started.status_code == 200
+    assert confirmed.status_code == 200
     done = client.get(made["urls"]["self"]).json
     assert (done["state"], done["options"]["dry_run"]) == ("done", False)
     assert (done["counts"]["indexed"], done["counts"]["rejected"]) == (1, 1)
-    again = client.post(f"{made['urls']['self']}/start").json
+    again = client.post(f"{made['urls']['self']}/confirm").json
     assert again["counts"] == done["counts"]
 
 

@@ -162,11 +162,18 @@ def follow_import(import_id: UUID) -> Response:
     "POST", "/imports/<uuid:import_id>/start", problems=[*OPEN_PROBLEMS, errors.UploadBusy]
 )
 def start_import(import_id: UUID) -> Import:
-    """Say that everything was sent, or import what a dry run tried.
-
-    What was sent to a dry run is kept until then, or until it is deleted.
-    """
+    """Say that everything was sent."""
     imports.start(services(), doorbell(), import_id)
+    return _shown(import_id)
+
+
+@routes.route("POST", "/imports/<uuid:import_id>/confirm", problems=OPEN_PROBLEMS)
+def confirm_import(import_id: UUID) -> Import:
+    """Import what a dry run tried.
+
+    What was sent to it is kept for that until the dry run is deleted.
+    """
+    imports.confirm(services(), doorbell(), import_id)
     return _shown(import_id)
 
 

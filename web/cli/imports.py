@@ -1,4 +1,4 @@
-"""``facesearch imports``: look at imports, and start, pause, resume, cancel, retry or delete them."""
+"""``facesearch imports``: look at imports, and start, confirm, pause, resume, cancel, retry or delete them."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ import_id_argument = click.argument("import_id", type=click.UUID)
 
 @click.group(cls=FaceSearchGroup)
 def imports() -> None:
-    """List, show, watch, start, pause, resume, cancel, retry and delete imports."""
+    """List, show, watch, start, confirm, pause, resume, cancel, retry and delete imports."""
 
 
 @imports.command("list")
@@ -128,8 +128,17 @@ def pause(import_id: UUID, server: str | None, key: str | None, as_json: bool) -
 @target_options
 @json_option
 def start(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
-    """Say that everything was sent, or import what a dry run tried."""
+    """Say that everything was sent."""
     _change("start", import_id, server, key, as_json=as_json)
+
+
+@imports.command()
+@import_id_argument
+@target_options
+@json_option
+def confirm(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
+    """Import what a dry run tried."""
+    _change("confirm", import_id, server, key, as_json=as_json)
 
 
 @imports.command()

@@ -134,10 +134,12 @@ class LocalTarget:
         return self._patience.with_retries(once)
 
     def change(self, import_id: UUID, verb: str) -> View:
-        """Start, pause, resume or cancel an import."""
+        """Start, confirm, pause, resume or cancel an import."""
         match verb:
             case "start":
                 imports.start(self._services, self._bell, import_id)
+            case "confirm":
+                imports.confirm(self._services, self._bell, import_id)
             case "cancel":
                 imports.cancel(self._services, import_id)
             case _:

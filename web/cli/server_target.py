@@ -121,7 +121,7 @@ class ServerTarget:
         )
 
     def change(self, import_id: UUID, verb: str) -> View:
-        """Start, pause, resume or cancel an import."""
+        """Start, confirm, pause, resume or cancel an import."""
         return _view(self._json("POST", f"/imports/{import_id}/{verb}"))
 
     def retry(self, import_id: UUID, *, dead: bool) -> int:

@@ -175,7 +175,7 @@ class Target(Protocol):
         ...
 
     def change(self, import_id: UUID, verb: str) -> View:
-        """Start, pause, resume or cancel an import."""
+        """Start, confirm, pause, resume or cancel an import."""
         ...
 
     def retry(self, import_id: UUID, *, dead: bool) -> int:

@@ -42,6 +42,7 @@ OVER: Final = frozenset({State.DONE, State.CANCELLED, State.FAILED})
 
 VERBS: Final = {
     "start": "import_started",
+    "confirm": "import_confirmed",
     "pause": "import_paused",
     "resume": "import_resumed",
     "cancel": "import_cancelled",
@@ -131,7 +132,9 @@ def show(import_id: UUID) -> ResponseReturnValue:
     return _rendered("imports/show.html", import_id)
 
 
-@blueprint.post("/imports/<uuid:import_id>/<any(start, pause, resume, cancel, retry):verb>")
+@blueprint.post(
+    "/imports/<uuid:import_id>/<any(start, confirm, pause, resume, cancel, retry):verb>"
+)
 def change(import_id: UUID, verb: str) -> ResponseReturnValue:
     """Do what one of the buttons says."""
     try:
@@ -224,6 +227,8 @@ def _reasons(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
 def _do(import_id: UUID, verb: str) -> None:
     if verb == "start":
         imports.start(services(), doorbell(), import_id)
+    elif verb == "confirm":
+        imports.confirm(services(), doorbell(), import_id)
     elif verb == "cancel":
         imports.cancel(services(), import_id)
     elif verb == "retry":

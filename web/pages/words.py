@@ -274,6 +274,7 @@ NOTES = {
     "person_deleted": "The person was deleted; their faces stay, without a name.",
     "index_asked": "A worker sees to it; searches and uploads go on.",
     "import_started": "The import takes no more now, and ends when all of it has its outcome.",
+    "import_confirmed": "What was tried is imported now.",
     "import_paused": "The import waits until it is resumed.",
     "import_resumed": "The import goes on.",
     "import_cancelled": "The import was cancelled; what was indexed stays.",

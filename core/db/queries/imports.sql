@@ -179,7 +179,7 @@ SELECT items.position, items.key, items.state, items.reason, items.detail, items
 -- name: counts
 SELECT state, reason, count(*) FROM items WHERE job_id = %(id)s GROUP BY state, reason;
 
--- name: carry_out
+-- name: confirm
 UPDATE imports
    SET options = options || '{"dry_run": false}', state = 'reading', read_at = NULL, closed_at = NULL,
        counts = NULL, pace_from = now(), pace_items = 0

@@ -311,7 +311,7 @@ class TestServerFolders:
         tried = send(visitor, team, server_folder=str(albums / "trip"), dry_run="yes")
         read = seen(tried)
         before = client.get(f"/v1/collections/{team}/images").json["items"]
-        imported = visitor.post(f"{path_of(tried)}/start")
+        imported = visitor.post(f"{path_of(tried)}/confirm")
 
         assert "What it would come to 2 entries of 2 were tried. Nothing was stored." in read
         assert "Faces 2 Refused 1 Already here, or twice in it 0" in read
@@ -341,7 +341,7 @@ def test_a_dry_run_of_an_archive_is_imported_without_sending_it_again(
     assert "1 entry of 1 were tried" in seen(tried)
     assert client.get(f"/v1/collections/{team}/images").json["items"] == []
 
-    imported = visitor.post(f"{path_of(tried)}/start")
+    imported = visitor.post(f"{path_of(tried)}/confirm")
 
     assert "1 face" in seen(imported)
     assert "What it would come to" not in seen(imported)
