@@ -1,8 +1,13 @@
-"""The web application, for tests: on a disk whose free space a test says."""
+"""The web application, for tests: on a disk whose free space a test says, and less patient."""
 
-from tests.faults import disk
+import os
+from functools import partial
+
+from core import idempotency
+from tests.faults import surroundings
 from web.app import create
 
 __all__ = ["create"]
 
-disk.install()
+surroundings.install_disk()
+vars(idempotency)["begin"] = partial(idempotency.begin, hold_s=float(os.environ[surroundings.HOLD]))

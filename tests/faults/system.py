@@ -23,7 +23,7 @@ from core.db.pool import Connection, connect
 from core.errors import DatabaseUnavailable
 from core.local.accounts import folder_mode
 from core.settings import Settings
-from tests.faults import disk, worker
+from tests.faults import surroundings
 from web.cli.server_target import server_target
 from web.cli.targets import Patience, Target
 
@@ -70,8 +70,10 @@ class System:
         """Of its processes."""
         return {
             **self.settings.environment(),
-            disk.FREE: str(self.free_disk),
-            worker.DEATHS: str(self.deaths),
+            surroundings.FREE: str(self.free_disk),
+            # As they come, both are a minute.
+            surroundings.HOLD: str(self.settings.lease_s),
+            surroundings.DEATHS: str(self.deaths),
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
         }

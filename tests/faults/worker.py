@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import core.pipeline
-from tests.faults import disk
+from tests.faults import surroundings
 from tests.faults.photos import POISON
 from workers.app import app
 
 __all__ = ["app"]
-
-DEATHS = "FACESEARCH_TEST_DEATHS"
-"""Names a file that gets a line for each death."""
 
 AGONY_S = 0.3
 """Killing takes its time: meanwhile others of the same process are at work."""
@@ -28,11 +25,11 @@ _decode = vars(core.pipeline)["decode"]
 def _fragile(data: bytes, *arguments: Any, **options: Any) -> Any:
     if POISON in data:
         time.sleep(AGONY_S)
-        with Path(os.environ[DEATHS]).open("a") as deaths:
+        with Path(os.environ[surroundings.DEATHS]).open("a") as deaths:
             deaths.write(f"{os.getpid()}\n")
         os.kill(os.getpid(), signal.SIGKILL)
     return _decode(data, *arguments, **options)
 
 
 vars(core.pipeline)["decode"] = _fragile
-disk.install()
+surroundings.install_disk()
