@@ -34,6 +34,9 @@ WEB_SPARE = 2
 OTHERS = 8
 """Connections of commands, of index builds and of whoever looks at the database."""
 
+IMPORTS = 10
+"""Connections of a worker for the imports that it reads (`core.import_reading.READERS`)."""
+
 PATIENCE_S = 10
 """For a Postgres that starts at the same time as we do."""
 
@@ -206,8 +209,10 @@ def web_connections(settings: Settings) -> int:
 
 
 def worker_connections(threads: int) -> int:
-    """Return how many connections a worker may open: a batch needs one, and its lease another."""
-    return 2 * threads + 1
+    """Return how many connections a worker may open: a batch needs one, and its lease another; so does an
+    import that is read, but most of those wait without one.
+    """
+    return 2 * threads + 1 + IMPORTS
 
 
 def _memory_of_searches(server: Server) -> Finding:

@@ -1,7 +1,7 @@
 """Names that come with a photo: whose face it shows, and which of its faces that is."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,6 @@ import numpy as np
 
 from core.db import people as rows
 from core.db.faces import NewFace
-from core.db.jobs import Claimed
 from core.db.people import Moved
 from core.db.pool import Connection
 from core.faces import Box
@@ -79,22 +78,19 @@ def prominent(boxes: Sequence[Box]) -> int:
     return int(np.argmax(areas * (1 - away / reach / 2)))
 
 
-def named(conn: Connection, faces: Sequence[NewFace], claims: Sequence[Claimed]) -> list[NewFace]:
+def named(
+    conn: Connection, faces: Sequence[NewFace], wanted: Mapping[UUID | None, UUID | None]
+) -> list[NewFace]:
     """Return *faces* with the most prominent one of each photo given to who was named with it.
 
-    The events are written here; whoever was deleted meanwhile gets no face.
+    The events are written here.
+
+    Args:
+        wanted: People, who are held, by the image that they are named with.
     """
-    wanted = {
-        claim.image_id: claim.person_id
-        for claim in claims
-        if claim.image_id is not None and claim.person_id is not None
-    }
-    if not wanted:
-        return list(faces)
-    held = rows.hold_many(conn, sorted(set(wanted.values())))
     of_photo: defaultdict[UUID, list[int]] = defaultdict(list)
     for place, face in enumerate(faces):
-        if wanted.get(face.image_id) in held:
+        if wanted.get(face.image_id) is not None:
             of_photo[face.image_id].append(place)
     given = list(faces)
     for image_id, places in of_photo.items():

@@ -86,7 +86,8 @@ def run(
         photos = _photos(entries, chosen)
         while some := list(islice(photos, AT_ONCE)):
             began = perf_counter()
-            trial.add(some)
+            with services.solitude.company():  # a photo may kill the process here, too
+                trial.add(some)
             trial.made.seconds += perf_counter() - began
     return trial.made
 

@@ -6,16 +6,16 @@ writes the items, so that after a crash the next reader goes on behind the last 
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
 from uuid import UUID, uuid4
 
-from psycopg.errors import UniqueViolation
+from psycopg.errors import ProgramLimitExceeded, UniqueViolation
 
 from core import forecast, imports
 from core.analysis import Analyser
@@ -50,6 +50,15 @@ PAUSE_S: Final = 0.25
 LONGEST_WAIT_S: Final = 10.0
 """Without room for so long, a reader leaves the import to whoever finds room in it again."""
 
+TURN_S: Final = 60.0
+"""For which an import may have a reader, when there is no room for it and others wait for one."""
+
+READERS: Final = 8
+"""Imports that one process reads at a time. Most of them wait for workers; the others are to wait for
+none of these."""
+
+GONE: Final = "What it comes from does not have it any more."
+
 HUNG_LEASES: Final = 60
 
 TRIES: Final = 3
@@ -74,28 +83,31 @@ class _Reading:
     lease: UUID
     passed_over: int = 0
     failure: FaceSearchError | None = None
+    held_up_by: str | None = None
+    _began: float = field(default_factory=time.monotonic)
 
     @property
     def options(self) -> Options:
         """Of the import."""
         return Options.from_json(self.found.options)
 
-    def renew(self, held_up_by: str | None = None) -> None:
-        """Hold it longer.
+    @property
+    def had_its_turn(self) -> bool:
+        """Whether others that wait may have this thread, when there is no room anyway."""
+        return time.monotonic() - self._began >= TURN_S
+
+    def wait(self, held_up_by: str) -> None:
+        """Say why it waits, unless that was said.
 
         Raises:
             _NotOursError: It is not to be read any more.
         """
         with self.services.pool.connection() as conn:
-            ours = rows.renew(
-                conn,
-                self.found.id,
-                lease=self.lease,
-                lease_s=self.services.settings.lease_s,
-                held_up_by=held_up_by,
-            )
-        if not ours:
-            raise _NotOursError
+            if held_up_by != self.held_up_by:
+                rows.hold_up(conn, self.found.id, lease=self.lease, held_up_by=held_up_by)
+                self.held_up_by = held_up_by
+            if not rows.is_ours(conn, self.found.id, lease=self.lease):
+                raise _NotOursError
 
 
 def read_one(
@@ -123,6 +135,7 @@ def read_one(
             lease_s=settings.lease_s,
             ahead=settings.import_ahead,
             max_attempts=settings.max_attempts,
+            space_ids=list(analysers),
         )
     if found is None:
         return False
@@ -156,12 +169,16 @@ def _in_the_way(error: Exception) -> str | None:
     """Return what is not the import's fault."""
     if isinstance(error, DiskFull):
         return "disk"
+    if isinstance(error, ProgramLimitExceeded):  # Postgres will say that of these rows each time
+        return None
     return "storage" if isinstance(error, SURROUNDINGS) else None
 
 
 def _renew(reading: _Reading) -> None:
-    with suppress(_NotOursError):  # the thread that reads it will see that, too
-        reading.renew()
+    # Whether it is still ours the thread that reads it will see, too.
+    lease_s = reading.services.settings.lease_s
+    with reading.services.pool.connection() as conn:
+        rows.renew(conn, reading.found.id, lease=reading.lease, lease_s=lease_s)
 
 
 def _read_all(
@@ -242,6 +259,8 @@ def _wanted(
             if position >= begun or position in again:
                 yield position, entry
     except FaceSearchError as error:
+        if error.retryable:
+            raise
         reading.failure = error
 
 
@@ -303,9 +322,10 @@ def _wait_for_room(reading: _Reading, stop: threading.Event) -> None:
             raise _NotOursError
         held_up_by = _held_up_by(reading, settings)
         if held_up_by is None:
+            reading.held_up_by = None  # as the next round writes down
             return
-        reading.renew(held_up_by)
-        if waited >= LONGEST_WAIT_S and _others_wait(reading):
+        reading.wait(held_up_by)
+        if (waited >= LONGEST_WAIT_S or reading.had_its_turn) and _others_wait(reading):
             raise _NotOursError
         stop.wait(PAUSE_S)
         waited += PAUSE_S
@@ -340,7 +360,7 @@ def _write(reading: _Reading, part: Sequence[Loaded]) -> bool:
     place = Place(
         found.collection_id, found.id, found.id, reading.options.on_duplicate, each_alone=True
     )
-    last, entry, _ = part[-1]
+    last = max(position for position, _, _ in part)
     for left in reversed(range(TRIES)):
         try:
             with files_go_with_rows(services, photos), services.pool.connection() as conn:
@@ -351,7 +371,7 @@ def _write(reading: _Reading, part: Sequence[Loaded]) -> bool:
                     lease=reading.lease,
                     lease_s=services.settings.lease_s,
                     entries_read=last + 1,
-                    bytes_read=entry.bytes_read,
+                    bytes_read=max(entry.bytes_read for _, entry, _ in part),
                 )
                 if not ours:
                     raise _NotOursError
@@ -367,12 +387,14 @@ def _end(reading: _Reading) -> None:
     """Write down that all is read, or why the rest is not."""
     services, found, failure = reading.services, reading.found, reading.failure
     with services.pool.connection() as conn:
+        collection_rows.hold(conn, [found.collection_id])
         locked = rows.lock(conn, found.id)
         if locked is None or locked.lease != reading.lease or locked.state != "reading":
             return
         rows.passed_over(conn, found.id, reading.passed_over)
         if failure is None:
             rows.set_state(conn, found.id, "read")
+            rows.end_unread(conn, found.id, detail=GONE)
         else:
             rows.set_state(conn, found.id, "failed", reason=failure.code, detail=str(failure))
             rows.cancel_unread(conn, found.id)

@@ -155,6 +155,9 @@ def offer(entry: Entry, options: Options) -> Upload | Refusal:
         return with_options(Upload(entry.key, entry.load(), **entry.said), options)
     except FaceSearchError as error:
         return Refusal(entry.key, error, passing=error.retryable)
+    except OSError as error:
+        told = SourceUnreachable(f"It cannot be read: {error.strerror or type(error).__name__}.")
+        return Refusal(entry.key, told, passing=True)
 
 
 def _received(settings: Settings, found: Import) -> BinaryIO:

@@ -5,6 +5,7 @@ from typing import Final
 
 from core import imports
 from core.db import imports as rows
+from core.db import jobs as job_rows
 from core.services import Services
 from core.spool import Spool, spools
 
@@ -22,8 +23,12 @@ def sweep(services: Services) -> None:
         for each in rows.give_up(
             conn, max_attempts=services.settings.max_attempts, detail=READER_LOST
         ):
+            rows.cancel_unread(conn, each)
             logger.error("import %s was given up", each)
+    _finish_cancelling(services)
     imports.settle(services)
+    with services.pool.connection() as conn:
+        job_rows.close_lanes(conn)
     _remove_forgotten(services)
 
 
@@ -34,3 +39,15 @@ def _remove_forgotten(services: Services) -> None:
             needed = rows.needing_spools(conn, list(there))
         for import_id in there.keys() - needed:
             Spool(services.settings, import_id).remove()
+
+
+def _finish_cancelling(services: Services) -> None:
+    """Do what whoever cancelled an import was killed before."""
+    with services.pool.connection() as conn:
+        cancelled = [rows.get(conn, each) for each in rows.cancelled_ones(conn)]
+        for each in cancelled:
+            if each is not None:
+                rows.cancel_unread(conn, each.id)
+    for each in cancelled:
+        if each is not None:
+            imports.forget_waiting(services, each)

@@ -232,19 +232,21 @@ def retry(services: Services, doorbell: Doorbell, import_id: UUID, *, dead: bool
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
         if found.state == "cancelled":
             raise WrongState("This import is cancelled; make a new one of what is missing.")
-        collection_rows.hold(conn, [found.collection_id])
+        states = RETRIED_WITH_DEAD if dead else RETRIED
+        images = rows.lock_given_up(conn, import_id, states)
         job_rows.open_lane(conn, import_id, collection_id=found.collection_id)
-        images = rows.retry_photos(conn, import_id, RETRIED_WITH_DEAD if dead else RETRIED)
-        for image_id in sorted(images):
-            image_rows.wait_again(conn, image_id)
+        job_rows.pause_lane(conn, import_id, paused=found.paused)
+        photos = rows.retry_photos(conn, import_id, states, images)
+        image_rows.all_wait_again(conn, images)
+        rows.end_sent_again(conn, import_id, states)
         sources = rows.retry_sources(conn, import_id)
-        if images or sources:
+        if photos or sources:
             rows.reopen(conn, import_id)
             rows.set_pace(conn, import_id, items=_closed_items(conn, import_id))
         if sources:
             rows.set_state(conn, import_id, "reading")
     ring(doorbell)
-    return len(images) + sources
+    return photos + sources
 
 
 def cancel(services: Services, import_id: UUID) -> Import:
@@ -263,13 +265,14 @@ def cancel(services: Services, import_id: UUID) -> Import:
             rows.set_paused(conn, import_id, paused=False)
             job_rows.pause_lane(conn, import_id, paused=False)
         rows.cancel_unread(conn, import_id)
-    _forget_waiting(services, found)
+    forget_waiting(services, found)
     settle(services, import_id)
     with services.pool.connection() as conn:
         return get(conn, import_id)
 
 
-def _forget_waiting(services: Services, found: Import) -> None:
+def forget_waiting(services: Services, found: Import) -> None:
+    """Remove the photos of a cancelled import that no worker has taken yet."""
     deletion = uuid4()
     while True:
         with services.pool.connection() as conn:
@@ -283,7 +286,7 @@ def _forget_waiting(services: Services, found: Import) -> None:
                 image_rows.delete(conn, image_id)
             if gone:
                 collection_rows.count(conn, found.collection_id, images=-len(gone))
-        if not gone:
+        if not waiting:
             break
     remove_files(services.pool, services.blobs, deletion)
 
@@ -295,6 +298,10 @@ def delete(services: Services, import_id: UUID) -> None:
         WrongState: It is not closed.
     """
     with services.pool.connection() as conn:
+        home = rows.home(conn, import_id)
+        if home is None:
+            return
+        collection_rows.hold(conn, [home])
         found = rows.lock(conn, import_id)
         if found is None:
             return
@@ -308,8 +315,11 @@ def settle(services: Services, import_id: UUID | None = None) -> list[UUID]:
     """Close imports (or this one) of which no item is open any more; return which."""
     with services.pool.connection() as conn:
         ended = rows.to_settle(conn, import_id)
+        counted = {each: rows.counts(conn, each) for each in ended}
+        # One that was tried again at this moment has open items.
+        ended = [each for each in ended if not counted[each].open]
         for each in ended:
-            rows.close(conn, each, rows.counts(conn, each))
+            rows.close(conn, each, counted[each])
         needed = rows.needing_spools(conn, ended) if ended else set()
     for each in ended:
         if each not in needed:
@@ -328,6 +338,10 @@ def ring(doorbell: Doorbell) -> None:
 
 @contextmanager
 def _locked(conn: Connection, import_id: UUID) -> Iterator[Import]:
+    # The collection first, as everybody does: who deletes it waits for those who hold it.
+    home = rows.home(conn, import_id)
+    if home is not None:
+        collection_rows.hold(conn, [home])
     found = rows.lock(conn, import_id)
     if found is None:
         raise ImportNotFound(import_id)

@@ -22,6 +22,7 @@ from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db import images as image_rows
 from core.db import jobs as job_rows
+from core.db import people as people_rows
 from core.db.faces import NewFace
 from core.db.jobs import Claimed
 from core.db.pool import Connection, Pool
@@ -95,14 +96,18 @@ def index_batch(services: Services, pipelines: Mapping[str, Analyser]) -> int:
         Exception: Whatever broke the whole batch. Its photos wait again, and each alone, for the
             attempt counts; unless it was one of the `SURROUNDINGS`.
     """
-    settings, solitude = services.settings, services.solitude
-    if solitude.is_due(settings.sweep_s) and _last_try_waits(services, pipelines):
+    is_due = services.solitude.is_due(services.settings.sweep_s)
+    if is_due and _last_try_waits(services, pipelines):
         return _index_alone(services, pipelines)
-    with solitude.company():
-        done = _index(services, pipelines, tries=max(1, settings.max_attempts - 1))
+    done = _index_in_company(services, pipelines)
     if done or not _last_try_waits(services, pipelines):
         return done
     return _index_alone(services, pipelines)
+
+
+def _index_in_company(services: Services, pipelines: Mapping[str, Analyser]) -> int:
+    with services.solitude.company():
+        return _index(services, pipelines, tries=max(1, services.settings.max_attempts - 1))
 
 
 def _last_try_waits(services: Services, pipelines: Mapping[str, Analyser]) -> bool:
@@ -113,12 +118,16 @@ def _last_try_waits(services: Services, pipelines: Mapping[str, Analyser]) -> bo
 
 def _index_alone(services: Services, pipelines: Mapping[str, Analyser]) -> int:
     settings = services.settings
+    most = settings.max_attempts
     with services.solitude.alone(settings.lease_s) as ready:
-        return _index(services, pipelines, tries=settings.max_attempts) if ready else 0
+        done = _index(services, pipelines, tries=most, least=most - 1) if ready else 0
+    return done or _index_in_company(services, pipelines)
 
 
-def _index(services: Services, pipelines: Mapping[str, Analyser], *, tries: int) -> int:
-    """Index one batch of photos that were tried less often than *tries*."""
+def _index(
+    services: Services, pipelines: Mapping[str, Analyser], *, tries: int, least: int = 0
+) -> int:
+    """Index one batch of photos that were tried less often than *tries*, and *least* times or more."""
     settings = services.settings
     lease = uuid4()
     began = perf_counter()
@@ -130,6 +139,7 @@ def _index(services: Services, pipelines: Mapping[str, Analyser], *, tries: int)
             lease_s=settings.lease_s,
             limit=settings.batch_photos,
             max_attempts=tries,
+            least_attempts=least,
         )
         wishes = Wishes.of(conn, (claim.collection_id for claim in claims))
     if not claims:
@@ -235,21 +245,24 @@ def _write_rows(
     claims = [outcome.claim for outcome in outcomes]
     collection_rows.hold(conn, [claim.collection_id for claim in claims])
     waiting = image_rows.lock_waiting(conn, [c.image_id for c in claims if c.image_id])
+    # Whoever deletes people locks them before the items that they are named with.
+    held = people_rows.hold_many(conn, sorted(job_rows.leased_people(conn, lease)))
     ours = job_rows.lock_leased(conn, lease)
-    claimed = {claim.image_id for claim in claims if claim.item_id in ours}
+    claimed = {claim.image_id: ours[claim.item_id] for claim in claims if claim.item_id in ours}
     waiting = {image_id: facets for image_id, facets in waiting.items() if image_id in claimed}
     # As they are under the lock of the image: they may have changed while it was analysed.
     kept = [
         replace(face, facets=waiting[face.image_id]) for face in faces if face.image_id in waiting
     ]
-    kept = enrolment.named(conn, kept, [claim for claim in claims if claim.item_id in ours])
+    people = {image: person for image, person in claimed.items() if person in held}
+    kept = enrolment.named(conn, kept, people)
     face_rows.insert_many(conn, kept)
     done = set()
     for outcome in outcomes:
         if outcome.claim.item_id in ours:
             _finish(conn, outcome, waiting)
             done.add(outcome.claim.item_id)
-    for item_id in ours - done:
+    for item_id in ours.keys() - done:
         job_rows.finish(conn, item_id, state="skipped", reason="image_deleted")
     for collection_id, count in sorted(Counter(face.collection_id for face in kept).items()):
         collection_rows.count(conn, collection_id, faces=count)
@@ -382,6 +395,7 @@ def _renew(pool: Pool, lease: UUID, lease_s: float) -> None:
 def sweep(services: Services) -> int:
     """Give up photos without attempts left; return how many there were."""
     with services.pool.connection() as conn:
+        job_rows.adopt(conn)
         lost = job_rows.give_up(
             conn, max_attempts=services.settings.max_attempts, detail=WORKER_LOST
         )

@@ -5,23 +5,38 @@ from concurrent.futures import ThreadPoolExecutor
 
 from core.blobs import BlobStore, Kind
 from core.db.faces import NewFace
-from core.errors import BlobMissing
+from core.errors import BlobMissing, StorageUnavailable
 from core.pipeline import AnalysedPhoto, encode_crop
 
 BLOBS_AT_ONCE = 8
 
 
 def read_photos(blobs: BlobStore, digests: Sequence[bytes]) -> list[bytes | BlobMissing]:
-    """Read photos by their SHA-256, several at a time: from a bucket most of it is waiting."""
+    """Read photos by their SHA-256, several at a time: from a bucket most of it is waiting.
 
-    def read(sha256: bytes) -> bytes | BlobMissing:
+    One that cannot be read while others can is as good as missing: it would hold them up for ever.
+
+    Raises:
+        OSError, StorageUnavailable: None of them can be read.
+    """
+
+    def read(sha256: bytes) -> bytes | BlobMissing | OSError | StorageUnavailable:
         try:
             return blobs.get(Kind.PHOTO, sha256.hex())
-        except BlobMissing as missing:
-            return missing
+        except (BlobMissing, OSError, StorageUnavailable) as error:
+            return error
 
     with ThreadPoolExecutor(BLOBS_AT_ONCE, thread_name_prefix="blobs") as readers:
-        return list(readers.map(read, digests))
+        found = list(readers.map(read, digests))
+    photos: list[bytes | BlobMissing] = []
+    for each in found:
+        if isinstance(each, bytes | BlobMissing):
+            photos.append(each)
+        elif any(isinstance(other, bytes) for other in found):
+            photos.append(BlobMissing(f"The stored photo cannot be read: {type(each).__name__}."))
+        else:
+            raise each
+    return photos
 
 
 def store(

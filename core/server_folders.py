@@ -20,6 +20,9 @@ from core.settings import Settings
 MOST_LEVELS: Final = 100
 """Of folders in folders, each of which is open while those in it are walked."""
 
+_NOT_OURS: Final = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""A folder that we may not read, or that is none any more; anything else is trouble of the disk."""
+
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -151,9 +154,11 @@ class _Walk:
     top: _Place
     left_out: LeftOut
 
-    def files(self, folder: int, above: tuple[str, ...]) -> Iterator[FolderFile]:
+    def files(
+        self, folder: int, above: tuple[str, ...], shown_above: str = ""
+    ) -> Iterator[FolderFile]:
         """Yield the files below an open folder; *above* leads to it from the top."""
-        for name in sorted(os.listdir(folder)):
+        for name, shown in _shown(sorted(os.listdir(folder))):
             if is_junk(name):
                 self.left_out.junk += 1
                 continue
@@ -165,30 +170,32 @@ class _Walk:
                 self.left_out.others += 1
                 continue
             if stat.S_ISDIR(found.st_mode):
-                yield from self._below(folder, (*above, name))
+                yield from self._below(folder, (*above, name), f"{shown_above}{shown}/")
             elif stat.S_ISREG(found.st_mode):
                 path = self.top.path.joinpath(*above, name)
-                yield FolderFile(_key(above, name), path, found.st_size)
+                yield FolderFile(shown_above + shown, path, found.st_size)
             elif stat.S_ISLNK(found.st_mode):
-                yield from self._linked(above, name)
+                yield from self._linked(above, name, shown_above + shown)
             else:
                 self.left_out.others += 1
 
-    def _below(self, folder: int, parts: tuple[str, ...]) -> Iterator[FolderFile]:
+    def _below(self, folder: int, parts: tuple[str, ...], shown: str) -> Iterator[FolderFile]:
         if len(parts) > MOST_LEVELS:
             self.left_out.others += 1
             return
         try:
             descriptor = os.open(parts[-1], _FOLDER, dir_fd=folder)
-        except OSError:
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                raise
             self.left_out.others += 1
             return
         try:
-            yield from self.files(descriptor, parts)
+            yield from self.files(descriptor, parts, shown)
         finally:
             os.close(descriptor)
 
-    def _linked(self, above: tuple[str, ...], name: str) -> Iterator[FolderFile]:
+    def _linked(self, above: tuple[str, ...], name: str, key: str) -> Iterator[FolderFile]:
         """Yield the file that a link leads to, if it is one that imports may read."""
         try:
             path = resolve(self.settings, str(self.top.path.joinpath(*above, name)))
@@ -197,13 +204,22 @@ class _Walk:
             self.left_out.links += 1
             return
         if stat.S_ISREG(found.st_mode):
-            yield FolderFile(_key(above, name), path, found.st_size)
+            yield FolderFile(key, path, found.st_size)
         else:
             self.left_out.links += 1
 
 
-def _key(above: Sequence[str], name: str) -> str:
-    return printable("/".join((*above, name)))
+def _shown(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield names of one folder with how they are shown: no two alike, though two may be in NFC."""
+    taken: set[str] = set()
+    for name in names:
+        shown = plain = printable(name)
+        number = 1
+        while shown in taken:
+            number += 1
+            shown = f"{plain}~{number}"
+        taken.add(shown)
+        yield name, shown
 
 
 def _place(settings: Settings, path: str | Path) -> _Place:

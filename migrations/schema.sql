@@ -1004,7 +1004,7 @@ CREATE INDEX items_by_end ON public.items USING btree (job_id, state, "position"
 
 CREATE INDEX items_by_image ON public.items USING btree (image_id);
 
-CREATE INDEX items_by_key ON public.items USING btree (job_id, key);
+CREATE INDEX items_by_key ON public.items USING btree (job_id, md5(key));
 
 CREATE INDEX items_by_lane ON public.items USING btree (lane, id) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
 

@@ -5,6 +5,7 @@ of workers. Made after the start, by Celery's signals; importing this loads noth
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -21,24 +22,22 @@ from celery.signals import (
 from core import checks, maintenance, recall
 from core.db.pool import connect
 from core.errors import FaceSearchError
-from core.import_reading import read_one
+from core.import_reading import READERS, read_one
 from core.indexing import LONGEST_BATCH_LEASES
 from core.memory import share_heaps
 from core.pipelines import Pipelines
+from core.precedence import step_back
 from core.services import Services, close_services, open_services
 from core.settings import Settings
 from workers.app import load_settings
 from workers.gate import Gate
 from workers.presence import Presence
+from workers.spare_core import SpareCore
 from workers.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 LEAST_THREADS = 2
-
-READERS = 8
-"""Imports that one process reads at a time. Most of them wait for workers; the others are to wait for
-none of these."""
 
 CHATTY = ("celery.app.trace", "celery.worker.strategy")
 """They log two lines for each message, and most messages here find nothing to do."""
@@ -49,6 +48,8 @@ class Runtime:
 
     Attributes:
         gate: Has one place less than there are threads, so that a search always finds one.
+        batches: As many threads; they, and those that they start, leave the processor to searches.
+        spare_core: Whoever answers searches is exempt from it.
     """
 
     def __init__(self, settings: Settings, *, hostname: str, threads: int) -> None:
@@ -62,6 +63,8 @@ class Runtime:
         self.services: Services = open_services(settings, connections=connections)
         self.pipelines = Pipelines(self.services.manifest, settings)
         self.gate = Gate(threads - 1)
+        self.batches = ThreadPoolExecutor(threads - 1, "batch", initializer=step_back)
+        self.spare_core = SpareCore(self.services.exchange.searched_lately)
         # Its lease is not renewed for longer than that, either.
         self.watch = Watch(LONGEST_BATCH_LEASES * settings.lease_s)
         self._readers = BoundedSemaphore(READERS)
@@ -75,6 +78,8 @@ class Runtime:
             ModelError: It is not installed or cannot be loaded.
         """
         self._presence.start()
+        self.spare_core.exempt()  # the thread that receives the messages
+        self.spare_core.start()
         self.pipelines.require(self.services.manifest.pack(self.settings.pack))
 
     def ready(self) -> None:
@@ -91,6 +96,9 @@ class Runtime:
         self._presence.stop()
         self._ending.set()
         self._presence.join()
+        self.spare_core.stop()
+        self.spare_core.join()
+        self.batches.shutdown()
         close_services(self.services)
 
     def read_imports(self, ring: Callable[[], None]) -> None:
@@ -101,6 +109,7 @@ class Runtime:
             ).start()
 
     def _read_imports(self, ring: Callable[[], None]) -> None:
+        step_back()
         try:
             while not self._ending.is_set():
                 if not read_one(self.services, self.pipelines, ring, self._ending):

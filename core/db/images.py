@@ -254,6 +254,11 @@ def update(
     return fetch_one(conn, Facets, SQL["update"], params)
 
 
+def all_wait_again(conn: Connection, image_ids: Sequence[UUID]) -> None:
+    """Put images that were given up, and whose photos are stored, back to ``waiting``."""
+    execute(conn, SQL["all_wait_again"], {"ids": list(image_ids)})
+
+
 def wait_again(conn: Connection, image_id: UUID) -> None:
     """Put an image that was given up back to ``waiting``; its photo must be stored again."""
     execute(conn, SQL["wait_again"], {"id": image_id})

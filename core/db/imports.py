@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import md5
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.db.rows import execute, fetch_all, fetch_one, fetch_value, glimpse
 
 SQL = queries.load("imports")
 
@@ -222,28 +223,44 @@ def expect(
 
 
 def take(
-    conn: Connection, *, lease: UUID, lease_s: float, ahead: int, max_attempts: int
+    conn: Connection,
+    *,
+    lease: UUID,
+    lease_s: float,
+    ahead: int,
+    max_attempts: int,
+    space_ids: Sequence[str],
 ) -> Import | None:
     """Take an import to be read, if there is one; that counts an attempt.
 
     Args:
         ahead: Open items from which on it is not read any further for now.
+        space_ids: Whose models are at hand: dry runs of other collections are left to others.
     """
-    params = {"lease": lease, "lease_s": lease_s, "ahead": ahead - 1, "max_attempts": max_attempts}
+    params = {
+        "lease": lease,
+        "lease_s": lease_s,
+        "ahead": ahead - 1,
+        "max_attempts": max_attempts,
+        "space_ids": list(space_ids),
+    }
     return fetch_one(conn, Import, SQL["take"], params)
 
 
-def renew(
-    conn: Connection,
-    import_id: UUID,
-    *,
-    lease: UUID,
-    lease_s: float,
-    held_up_by: str | None = None,
-) -> bool:
+def renew(conn: Connection, import_id: UUID, *, lease: UUID, lease_s: float) -> bool:
     """Hold an import longer; False when it is paused, cancelled, or read by somebody else."""
-    params = {"id": import_id, "lease": lease, "lease_s": lease_s, "held_up_by": held_up_by}
+    params = {"id": import_id, "lease": lease, "lease_s": lease_s}
     return fetch_value(conn, SQL["renew"], params) is False
+
+
+def hold_up(conn: Connection, import_id: UUID, *, lease: UUID, held_up_by: str) -> None:
+    """Say why reading waits."""
+    execute(conn, SQL["hold_up"], {"id": import_id, "lease": lease, "held_up_by": held_up_by})
+
+
+def is_ours(conn: Connection, import_id: UUID, *, lease: UUID) -> bool:
+    """Say whether an import is to be read on by whoever has this lease."""
+    return fetch_value(conn, SQL["is_ours"], {"id": import_id, "lease": lease}) is True
 
 
 def advance(
@@ -325,7 +342,9 @@ def unread(conn: Connection, import_id: UUID) -> list[int]:
 
 def with_keys(conn: Connection, import_id: UUID, keys: Sequence[str]) -> dict[str, Result]:
     """Return the first item of each of these names that is there."""
-    found = fetch_all(conn, Result, SQL["keys"], {"id": import_id, "keys": list(keys)})
+    digests = [md5(key.encode(), usedforsecurity=False).hexdigest() for key in keys]
+    params = {"id": import_id, "keys": list(keys), "digests": digests}
+    found = fetch_all(conn, Result, SQL["keys"], params)
     return {item.key: item for item in found}
 
 
@@ -354,15 +373,44 @@ def counts(conn: Connection, import_id: UUID) -> Counts:
     return Counts(states, reasons)
 
 
+def home(conn: Connection, import_id: UUID) -> UUID | None:
+    """Return the collection of an import, and keep no lock; None when there is no such row."""
+    found: UUID | None = glimpse(conn, SQL["home"], {"id": import_id})
+    return found
+
+
+def cancelled_ones(conn: Connection) -> list[UUID]:
+    """Return the imports that were cancelled and are not closed."""
+    return [row[0] for row in conn.execute(SQL["cancelled_ones"])]
+
+
+def end_unread(conn: Connection, import_id: UUID, *, detail: str) -> int:
+    """End the items that wait for a photo which nothing names any more; return how many."""
+    return execute(conn, SQL["end_unread"], {"id": import_id, "detail": detail})
+
+
+def lock_given_up(conn: Connection, import_id: UUID, states: Sequence[str]) -> list[UUID]:
+    """Lock and return the images of items in these states that are given up, in the order of ids."""
+    params = {"id": import_id, "states": list(states)}
+    return [row[0] for row in conn.execute(SQL["lock_given_up"], params)]
+
+
+def end_sent_again(conn: Connection, import_id: UUID, states: Sequence[str]) -> int:
+    """Skip the items of photos that were sent again since by somebody else; return how many."""
+    return execute(conn, SQL["end_sent_again"], {"id": import_id, "states": list(states)})
+
+
 def confirm(conn: Connection, import_id: UUID) -> None:
     """Make a dry run that is over an import that waits to be read."""
     execute(conn, SQL["confirm"], {"id": import_id})
 
 
-def retry_photos(conn: Connection, import_id: UUID, states: Sequence[str]) -> list[UUID]:
-    """Let items with a stored photo wait for a worker again; return their images."""
-    params = {"id": import_id, "states": list(states)}
-    return [row[0] for row in conn.execute(SQL["retry_photos"], params)]
+def retry_photos(
+    conn: Connection, import_id: UUID, states: Sequence[str], image_ids: Sequence[UUID]
+) -> int:
+    """Let items of these images wait for a worker again; return how many."""
+    params = {"id": import_id, "states": list(states), "image_ids": list(image_ids)}
+    return execute(conn, SQL["retry_photos"], params)
 
 
 def retry_sources(conn: Connection, import_id: UUID) -> int:

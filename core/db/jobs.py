@@ -83,7 +83,6 @@ class Claimed:
     """A photo that a worker took; *sha256* is None when the image was deleted meanwhile.
 
     Attributes:
-        person_id: Who gets its most prominent face.
         quality_gate: Of its collection, at this moment.
     """
 
@@ -91,7 +90,6 @@ class Claimed:
     job_id: UUID
     collection_id: UUID
     image_id: UUID | None
-    person_id: UUID | None
     attempts: int
     space_id: str
     quality_gate: str
@@ -176,7 +174,9 @@ def put_item(
         "reason": reason,
         "detail": detail,
     }
-    made: UUID = fetch_value(conn, SQL["put_item"], params)
+    made: UUID | None = fetch_value(conn, SQL["put_item"], params)
+    if made is None:
+        raise LookupError(f"Item {position} of job {job_id} has its photo already.")
     return made
 
 
@@ -222,6 +222,7 @@ def claim(
     lease_s: float,
     limit: int,
     max_attempts: int,
+    least_attempts: int = 0,
 ) -> list[Claimed]:
     """Take up to *limit* photos of one of these spaces, in turns; each counts an attempt."""
     params = {
@@ -230,6 +231,7 @@ def claim(
         "lease_s": lease_s,
         "others": limit - 1,
         "max_attempts": max_attempts,
+        "least_attempts": least_attempts,
     }
     return fetch_all(conn, Claimed, SQL["claim"], params)
 
@@ -239,9 +241,25 @@ def renew(conn: Connection, lease: UUID, *, lease_s: float) -> int:
     return execute(conn, SQL["renew"], {"lease": lease, "lease_s": lease_s})
 
 
-def lock_leased(conn: Connection, lease: UUID) -> set[UUID]:
-    """Lock and return the items of a claim that are still ours."""
-    return {row[0] for row in conn.execute(SQL["lock_leased"], {"lease": lease})}
+def leased_people(conn: Connection, lease: UUID) -> list[UUID]:
+    """Return who is named with the items of a claim; that may change until `lock_leased`."""
+    return [row[0] for row in conn.execute(SQL["leased_people"], {"lease": lease})]
+
+
+def lock_leased(conn: Connection, lease: UUID) -> dict[UUID, UUID | None]:
+    """Lock the items of a claim that are still ours; return them, with who is named with each."""
+    return dict(conn.execute(SQL["lock_leased"], {"lease": lease}).fetchall())
+
+
+def adopt(conn: Connection) -> int:
+    """Give the uploads that an older version took in their lanes; return how many there were."""
+    execute(conn, SQL["open_lanes_of_adopted"], {})
+    return execute(conn, SQL["adopt"], {})
+
+
+def close_lanes(conn: Connection) -> None:
+    """Remove the lanes of imports that are over for an hour; whoever tries again opens them."""
+    execute(conn, SQL["close_lanes"], {})
 
 
 def finish(

@@ -2,7 +2,8 @@
 
 Why: some may not keep photos of people, and some have no room for them.
 Old code while this runs: unaffected; it keeps originals.
-Locks: ACCESS EXCLUSIVE on collections and images for an instant; constant defaults rewrite nothing.
+Locks: ACCESS EXCLUSIVE on collections and images while the check reads the images once, about a second for
+a million; constant defaults rewrite nothing.
 Undo: ALTER TABLE collections DROP COLUMN keeps; ALTER TABLE images DROP COLUMN kept;
 """
 
@@ -14,6 +15,7 @@ down_revision = "0009"
 
 def upgrade() -> None:
     """Add the columns."""
+    op.execute("SET LOCAL statement_timeout = '1h'")
     op.execute(
         """
         ALTER TABLE collections ADD COLUMN keeps text NOT NULL DEFAULT 'originals'

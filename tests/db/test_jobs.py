@@ -119,7 +119,7 @@ def test_a_claim_holds_what_a_worker_needs(conn: Connection, make: Any) -> None:
     (image,) = images.page(conn, collection_id, limit=9)
     (job_id,) = conn.execute("SELECT job_id FROM items WHERE id = %s", [item_id]).fetchone()
     assert claimed == Claimed(
-        item_id, job_id, collection_id, image.id, None, 1, make.space().id, "off", image.sha256
+        item_id, job_id, collection_id, image.id, 1, make.space().id, "off", image.sha256
     )
 
 
@@ -349,7 +349,7 @@ def test_only_what_is_still_ours_is_locked_for_finishing(conn: Connection, make:
     claim(conn, make, lease=lease)
     conn.execute("UPDATE items SET lease = %s WHERE id = %s", [uuid4(), made[0]])
 
-    assert jobs.lock_leased(conn, lease) == {made[1]}
+    assert jobs.lock_leased(conn, lease) == {made[1]: None}
 
 
 def test_a_finished_item_holds_no_lease(conn: Connection, make: Any) -> None:
@@ -359,7 +359,7 @@ def test_a_finished_item_holds_no_lease(conn: Connection, make: Any) -> None:
 
     jobs.finish(conn, item_id, state="rejected", reason="image_corrupt", detail="Damaged.")
 
-    assert jobs.lock_leased(conn, lease) == set()
+    assert jobs.lock_leased(conn, lease) == {}
     row = conn.execute("SELECT state, reason, detail, lease, lease_until FROM items").fetchone()
     assert row == ("rejected", "image_corrupt", "Damaged.", None, None)
 
@@ -439,6 +439,7 @@ def test_what_a_sweep_and_a_claim_ask_never_reads_all_items(conn: Connection, ma
         "lease_s": 60,
         "others": 15,
         "max_attempts": 3,
+        "least_attempts": 0,
         "image_ids": [],
         "detail": "lost",
     }

@@ -97,6 +97,11 @@ UPDATE images
    SET state = 'waiting', reason = NULL, detail = NULL, kept = 'originals', finished_at = NULL
  WHERE id = %(id)s;
 
+-- name: all_wait_again
+UPDATE images
+   SET state = 'waiting', reason = NULL, detail = NULL, kept = 'originals', finished_at = NULL
+ WHERE id = ANY(%(ids)s);
+
 -- name: change_face_count
 UPDATE images SET face_count = face_count + %(by)s WHERE id = %(id)s;
 

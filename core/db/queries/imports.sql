@@ -69,6 +69,11 @@ UPDATE imports
                 AND NOT EXISTS (SELECT 1 FROM items
                                  WHERE lane = imports.id AND state IN ('waiting', 'running')
                                 OFFSET %(ahead)s)
+                -- A dry run needs the models of its collection.
+                AND (NOT (options ->> 'dry_run')::boolean
+                     OR EXISTS (SELECT 1 FROM collections
+                                 WHERE collections.id = imports.collection_id
+                                   AND collections.space_id = ANY(%(space_ids)s)))
               ORDER BY looked_at NULLS FIRST, id
               LIMIT 1
                 FOR UPDATE SKIP LOCKED)
@@ -76,9 +81,15 @@ RETURNING *;
 
 -- name: renew
 UPDATE imports
-   SET lease_until = now() + make_interval(secs => %(lease_s)s), held_up_by = %(held_up_by)s
+   SET lease_until = now() + make_interval(secs => %(lease_s)s)
  WHERE id = %(id)s AND lease = %(lease)s
 RETURNING paused OR state <> 'reading';
+
+-- name: hold_up
+UPDATE imports SET held_up_by = %(held_up_by)s WHERE id = %(id)s AND lease = %(lease)s;
+
+-- name: is_ours
+SELECT NOT paused AND state = 'reading' FROM imports WHERE id = %(id)s AND lease = %(lease)s;
 
 -- name: advance
 -- In the transaction that writes the items; changes nothing when somebody else reads it now.
@@ -147,7 +158,7 @@ SELECT DISTINCT ON (items.key) items.position, items.key, items.state, items.rea
        items.attempts, items.image_id,
        CASE items.state WHEN 'indexed' THEN images.face_count END AS faces
   FROM items LEFT JOIN images ON images.id = items.image_id
- WHERE items.job_id = %(id)s AND items.key = ANY(%(keys)s)
+ WHERE items.job_id = %(id)s AND md5(items.key) = ANY(%(digests)s) AND items.key = ANY(%(keys)s)
  ORDER BY items.key, items.position;
 
 -- name: results
@@ -185,13 +196,28 @@ UPDATE imports
        counts = NULL, pace_from = now(), pace_items = 0
  WHERE id = %(id)s;
 
+-- name: lock_given_up
+-- The images of items that can be tried again; the others were sent and indexed since by somebody else.
+SELECT images.id
+  FROM items JOIN images ON images.id = items.image_id AND images.state = 'dead'
+ WHERE items.job_id = %(id)s AND items.state = ANY(%(states)s)
+   AND items.state IN ('failed', 'dead')
+ ORDER BY images.id
+   FOR UPDATE OF images;
+
 -- name: retry_photos
--- Those that failed with their photo stored wait for a worker again; returns their images.
+-- Those that failed with their photo stored wait for a worker again.
 UPDATE items
    SET state = 'waiting', lane = job_id, attempts = 0, reason = NULL, detail = NULL, finished_at = NULL
- WHERE job_id = %(id)s AND state = ANY(%(states)s) AND image_id IS NOT NULL
-   AND state IN ('failed', 'dead')
-RETURNING image_id;
+ WHERE job_id = %(id)s AND state = ANY(%(states)s) AND state IN ('failed', 'dead')
+   AND image_id = ANY(%(image_ids)s);
+
+-- name: end_sent_again
+UPDATE items SET state = 'skipped', reason = 'duplicate_image', detail = NULL
+  FROM images
+ WHERE items.job_id = %(id)s AND items.state = ANY(%(states)s)
+   AND items.state IN ('failed', 'dead')
+   AND images.id = items.image_id AND images.state <> 'dead';
 
 -- name: retry_sources
 -- Those whose source could not be read wait for a reader again.
@@ -230,13 +256,29 @@ SELECT images.id
    FOR UPDATE OF images;
 
 -- name: cancel_photos
+-- Asked again under the locks of the images: others may have sent them before those were granted.
 UPDATE items SET state = 'skipped', reason = 'cancelled', finished_at = now()
  WHERE job_id = %(id)s AND image_id = ANY(%(image_ids)s) AND state = 'waiting'
+   AND NOT EXISTS (SELECT 1 FROM items AS other
+                    WHERE other.image_id = items.image_id AND other.job_id <> items.job_id)
 RETURNING image_id;
 
 -- name: cancel_unread
+-- And those whose image was deleted meanwhile.
 UPDATE items SET state = 'skipped', reason = 'cancelled', finished_at = now()
+ WHERE job_id = %(id)s AND state = 'waiting' AND (lane IS NULL OR image_id IS NULL);
+
+-- name: end_unread
+-- Those that were to be tried again and are not in the source any more.
+UPDATE items
+   SET state = 'rejected', reason = 'source_missing', detail = %(detail)s, finished_at = now()
  WHERE job_id = %(id)s AND state = 'waiting' AND lane IS NULL;
+
+-- name: cancelled_ones
+SELECT id FROM imports WHERE closed_at IS NULL AND state = 'cancelled';
+
+-- name: home
+SELECT collection_id FROM imports WHERE id = %(id)s;
 
 -- name: spools
 -- Of these imports, those whose received bytes may still be needed.

@@ -70,22 +70,24 @@ WITH RECURSIVE open_lanes AS (
              WHERE state IN ('waiting', 'running') AND items.lane > open_lanes.lane
              ORDER BY items.lane LIMIT 1)
       FROM open_lanes WHERE open_lanes.lane IS NOT NULL
+), homes AS MATERIALIZED (
+    SELECT collection_id, max(served_at) AS served_at FROM lanes GROUP BY collection_id
 ), turns AS MATERIALIZED (
     SELECT lanes.id, collections.space_id,
-           row_number() OVER (ORDER BY home.served_at NULLS FIRST, lanes.served_at NULLS FIRST,
+           row_number() OVER (ORDER BY homes.served_at NULLS FIRST, lanes.served_at NULLS FIRST,
                                        lanes.id) AS turn
       FROM open_lanes
       JOIN lanes ON lanes.id = open_lanes.lane AND NOT lanes.paused
       JOIN collections ON collections.id = lanes.collection_id
            AND collections.space_id = ANY(%(space_ids)s)
-      CROSS JOIN LATERAL (SELECT max(served_at) AS served_at FROM lanes AS each
-                           WHERE each.collection_id = lanes.collection_id) AS home
+      JOIN homes ON homes.collection_id = lanes.collection_id
 ), head AS MATERIALIZED (
     SELECT first.id, first.attempts, turns.id AS lane, turns.space_id
       FROM (SELECT * FROM turns ORDER BY turn) AS turns
       CROSS JOIN LATERAL (
            SELECT items.id, items.attempts FROM items
-            WHERE items.lane = turns.id AND items.attempts < %(max_attempts)s
+            WHERE items.lane = turns.id
+              AND items.attempts >= %(least_attempts)s AND items.attempts < %(max_attempts)s
               AND (items.state = 'waiting'
                    OR (items.state = 'running' AND items.lease_until < now()))
             ORDER BY items.id
@@ -124,10 +126,10 @@ WITH RECURSIVE open_lanes AS (
        SET state = 'running', attempts = items.attempts + 1, lease = %(lease)s,
            lease_until = now() + make_interval(secs => %(lease_s)s)
      WHERE id IN (SELECT id FROM chosen)
- RETURNING id, job_id, collection_id, image_id, person_id, attempts
+ RETURNING id, job_id, collection_id, image_id, attempts
 )
-SELECT taken.id AS item_id, taken.job_id, taken.collection_id, taken.image_id, taken.person_id,
-       taken.attempts, collections.space_id, collections.quality_gate, images.sha256
+SELECT taken.id AS item_id, taken.job_id, taken.collection_id, taken.image_id, taken.attempts,
+       collections.space_id, collections.quality_gate, images.sha256
   FROM taken
   JOIN collections ON collections.id = taken.collection_id
   LEFT JOIN images ON images.id = taken.image_id
@@ -139,9 +141,31 @@ UPDATE items SET lease_until = now() + make_interval(secs => %(lease_s)s)
  WHERE id IN (SELECT id FROM items WHERE lease = %(lease)s AND state = 'running'
                  FOR UPDATE SKIP LOCKED);
 
+-- name: leased_people
+-- Read without a lock: people are held before the items are.
+SELECT DISTINCT person_id FROM items
+ WHERE lease = %(lease)s AND state = 'running' AND person_id IS NOT NULL;
+
 -- name: lock_leased
--- Those items of a claim that are still ours.
-SELECT id FROM items WHERE lease = %(lease)s AND state = 'running' ORDER BY id FOR UPDATE;
+-- Those items of a claim that are still ours, with who is named with them by now.
+SELECT id, person_id FROM items
+ WHERE lease = %(lease)s AND state = 'running' ORDER BY id FOR UPDATE;
+
+-- name: open_lanes_of_adopted
+INSERT INTO lanes (id, collection_id)
+SELECT DISTINCT collection_id, collection_id FROM items
+ WHERE state IN ('waiting', 'running') AND lane IS NULL AND image_id IS NOT NULL
+    ON CONFLICT DO NOTHING;
+
+-- name: adopt
+-- Uploads that were taken in by an older version of this program have no lane.
+UPDATE items SET lane = collection_id
+ WHERE state IN ('waiting', 'running') AND lane IS NULL AND image_id IS NOT NULL;
+
+-- name: close_lanes
+-- Of imports that are over: whoever looks for the next turn looks at every lane of a collection.
+DELETE FROM lanes USING imports
+ WHERE imports.id = lanes.id AND imports.closed_at < now() - interval '1 hour';
 
 -- name: finish
 UPDATE items
@@ -184,7 +208,7 @@ SELECT id FROM images
  WHERE id IN (SELECT image_id FROM items
                WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
                  AND attempts >= %(max_attempts)s)
- ORDER BY id FOR UPDATE;
+ ORDER BY id FOR UPDATE SKIP LOCKED;
 
 -- name: give_up
 -- Photos that used up their attempts without ever finishing; only those whose images are locked. One that
