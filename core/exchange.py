@@ -3,8 +3,10 @@
 import base64
 import json
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +18,10 @@ from core.faces import DetectedFace, Embedding, Quality
 
 ANSWER_TTL_S = 30
 """An answer is fetched at once or never: whoever asked is waiting for it, or gone."""
+
+NOTED_EVERY_S = 2.0
+LATELY_S = 10
+"""Where somebody searches, more searches follow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +72,26 @@ class Exchange:
 
     def __init__(self, broker: redis.Redis) -> None:
         self._broker = broker
+        self._noted = float("-inf")
+
+    def note_search(self) -> None:
+        """Tell the workers that people search; at most every two seconds, and nobody waits for it."""
+        now = time.monotonic()
+        if now - self._noted >= NOTED_EVERY_S:
+            self._noted = now
+            threading.Thread(target=self._note, name="note-search", daemon=True).start()
+
+    def _note(self) -> None:
+        with suppress(redis.RedisError):  # without a note searches are slower beside batches
+            self._broker.set(_NOTE_KEY, b"", ex=LATELY_S)
+
+    def searched_lately(self) -> bool:
+        """Say whether people searched within the last seconds.
+
+        Raises:
+            redis.RedisError: The broker cannot be reached.
+        """
+        return bool(self._broker.exists(_NOTE_KEY))
 
     def ask(
         self,
@@ -123,6 +149,9 @@ def _broker_errors() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise errors.BrokerUnavailable("The broker cannot be reached.") from error
+
+
+_NOTE_KEY = "facesearch:searching"
 
 
 def _photo_key(request_id: str) -> str:

@@ -146,6 +146,7 @@ def find(
         SearchTimeout: The database took longer than the settings allow.
     """
     space_of(homes)
+    services.exchange.note_search()
     policy = _policy(homes, options)
     wanted = replace(
         options.filter,

@@ -35,13 +35,17 @@ from core.images import (
     decode,
     small_copies,
 )
-from core.inference.contracts import Embedder, FaceModels
+from core.inference.contracts import FaceModels
+from core.precedence import Precedence
 from core.settings import Device
 from core.stages import EMBEDDED_AT_ONCE, Stage, Timings
 
 LARGEST_SCALE: Final = 0.4
 """Crop pixels per pixel of a reduced photo; a face that would get more is cut out of a finer one. The
 least cosine to the same crop of the whole photo was 0.993 at 0.6, 0.994 at 0.5 and 0.998 at 0.4."""
+
+EMBEDDED_BETWEEN_LOOKS: Final = 8
+"""Crops of a run on a CPU where searches come: 32 take R50 a second, and few of them are hardly faster."""
 
 EXCEEDS_MAX_FACES: Final = "exceeds_max_faces"
 BAD_LANDMARKS: Final = "bad_landmarks"
@@ -124,6 +128,7 @@ class Pipeline:
         decode_threads: int,
         detectors: int = 1,
         detected_together: int = 1,
+        precedence: Precedence | None = None,
     ) -> None:
         """Take loaded models.
 
@@ -133,8 +138,10 @@ class Pipeline:
             detectors: Runs of the detector at the same time, over all callers.
             detected_together: Most photos of a batch in one of them; more than one pays on an
                 accelerator only.
+            precedence: Of single photos over batches; one for all pipelines of a process.
         """
         self.models = models
+        self._precedence = precedence or Precedence()
         self.places = _places(models, decode_threads, detectors)
         self._limits = limits
         #: Pixels of a photo's longer side that detector and preview make use of; None: all.
@@ -164,20 +171,27 @@ class Pipeline:
         now = perf_counter()
         if len(photos) == 1:
             detections = Gathering(self.models.detector, nullcontext(), 1)
-            return self._embed([self._find(photos[0], copies, now, detections)])
+            nobody = Precedence()
+            with self._precedence.taken():
+                found = self._find(photos[0], copies, now, detections, nobody)
+                return self._embed([found], nobody)
+        searches = self._precedence
         detections = Gathering(self.models.detector, self._detectors, self._together)
         waiting = [
-            self._photos.submit(self._find, photo, copies, now, detections) for photo in photos
+            self._photos.submit(self._find, photo, copies, now, detections, searches)
+            for photo in photos
         ]
         try:
-            return self._embed(future.result() for future in waiting)
+            return self._embed((future.result() for future in waiting), searches)
         finally:
             for future in waiting:
                 future.cancel()
 
-    def _embed(self, photos: Iterable[_FoundPhoto | BadImage]) -> list[AnalysedPhoto | BadImage]:
+    def _embed(
+        self, photos: Iterable[_FoundPhoto | BadImage], searches: Precedence
+    ) -> list[AnalysedPhoto | BadImage]:
         """Embed the faces of photos as they come."""
-        recogniser = _Recogniser(self.models.embedder)
+        recogniser = _Recogniser(self.models, searches)
         found = []
         for photo in photos:
             recogniser.add(photo)
@@ -186,23 +200,36 @@ class Pipeline:
         return [recogniser.finished(each) for each in found]
 
     def _find(
-        self, data: bytes, copies: Copies, handed_in: float, detections: Gathering
+        self,
+        data: bytes,
+        copies: Copies,
+        handed_in: float,
+        detections: Gathering,
+        searches: Precedence,
     ) -> _FoundPhoto | BadImage:
-        """Take one photo from its bytes to the crops of its faces."""
+        """Take one photo from its bytes to the crops of its faces, giving way to *searches*."""
         try:
-            return self._found(data, copies, handed_in, detections)
+            return self._found(data, copies, handed_in, detections, searches)
         except BadImage as error:
             return error
 
     def _found(
-        self, data: bytes, copies: Copies, handed_in: float, detections: Gathering
+        self,
+        data: bytes,
+        copies: Copies,
+        handed_in: float,
+        detections: Gathering,
+        searches: Precedence,
     ) -> _FoundPhoto:
+        searches.give_way()
         begin = perf_counter()
         photo = decode(data, self._limits, enough=self.enough)
         decoded = perf_counter()
         thumbnail, large = small_copies(photo.pixels, copies)
         copied = perf_counter()
+        searches.give_way()
         detected = detections.detect(photo.pixels)
+        searches.give_way()
         aligning = perf_counter()
         aligned, skipped = self._align_all(data, photo, detected.faces)
         end = perf_counter()
@@ -288,8 +315,10 @@ class _Embedded:
 class _Recogniser:
     """Embeds the faces of one batch of photos: in full runs while more photos are to come."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+    def __init__(self, models: FaceModels, searches: Precedence) -> None:
+        self._embedder = models.embedder
+        self._on_cpu = models.device is Device.CPU
+        self._searches = searches
         self._crops: list[Pixels] = []
         self._embedded: deque[_Embedded] = deque()
 
@@ -307,11 +336,15 @@ class _Recogniser:
 
     def _run(self) -> None:
         now, self._crops = self._crops[:EMBEDDED_AT_ONCE], self._crops[EMBEDDED_AT_ONCE:]
-        began = perf_counter()
-        raw = self._embedder.embed(np.stack(now))
-        seconds = perf_counter() - began
-        part = 1 / len(now)
-        self._embedded += [_Embedded(each, began, seconds * part, part) for each in raw]
+        in_steps = self._on_cpu and self._searches.was_taken_lately()
+        step = EMBEDDED_BETWEEN_LOOKS if in_steps else EMBEDDED_AT_ONCE
+        for first in range(0, len(now), step):
+            self._searches.give_way()
+            some = now[first : first + step]
+            began = perf_counter()
+            raw = self._embedder.embed(np.stack(some))
+            seconds = (perf_counter() - began) / len(some)
+            self._embedded += [_Embedded(each, began, seconds, 1 / len(now)) for each in raw]
 
     def finished(self, found: _FoundPhoto | BadImage) -> AnalysedPhoto | BadImage:
         """Give a photo the vectors of its faces; to be called once each, in the photos' order."""

@@ -12,6 +12,7 @@ from core.inference.install import show
 from core.inference.loading import load_models
 from core.inference.packs import Manifest, Pack
 from core.pipeline import Pipeline
+from core.precedence import Precedence
 from core.settings import Device, Settings
 
 MOST_DECODERS = 8
@@ -43,6 +44,7 @@ class Pipelines(Mapping[str, Pipeline]):
         self._refused: dict[str, DeviceUnavailable] = {}
         self._devices: set[str] = set()
         self._lock = threading.Lock()
+        self._precedence = Precedence()
 
     def __getitem__(self, space_id: str) -> Pipeline:
         """Return a pipeline.
@@ -101,6 +103,7 @@ class Pipelines(Mapping[str, Pipeline]):
             decode_threads=cores,
             detectors=cores if models.device is Device.CPU else DETECTORS_OF_A_GPU,
             detected_together=1 if models.device is Device.CPU else DETECTED_TOGETHER_ON_A_GPU,
+            precedence=self._precedence,
         )
 
     def _served(self) -> list[str]:

@@ -1,5 +1,8 @@
 """Query photos over the counter and back, with nothing lost on the way and nothing left there."""
 
+import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -171,3 +174,36 @@ def test_a_broker_that_is_away_is_an_error_of_its_own() -> None:
         away.take("id")
     with pytest.raises(errors.BrokerUnavailable):
         away.answer("id", query_photo())
+
+
+def test_workers_see_for_a_while_that_people_search(
+    exchange: Exchange, broker: redis.Redis, wait_until: Callable[..., None]
+) -> None:
+    assert not Exchange(broker).searched_lately()
+
+    exchange.note_search()
+
+    wait_until(Exchange(broker).searched_lately, seconds=10)
+    assert 0 < broker.ttl("facesearch:searching") <= 10
+
+
+def test_a_search_is_noted_again_only_after_a_while(
+    exchange: Exchange, broker: redis.Redis, wait_until: Callable[..., None]
+) -> None:
+    exchange.note_search()
+    wait_until(exchange.searched_lately, seconds=10)
+    broker.delete("facesearch:searching")
+
+    exchange.note_search()
+    time.sleep(0.1)
+
+    assert not exchange.searched_lately()
+
+
+def test_a_search_does_not_care_whether_its_note_arrives(wait_until: Callable[..., None]) -> None:
+    with redis.Redis.from_url("redis://localhost:1", retry=Retry(NoBackoff(), 0)) as nobody:
+        Exchange(nobody).note_search()
+
+        wait_until(
+            lambda: all(each.name != "note-search" for each in threading.enumerate()), seconds=10
+        )

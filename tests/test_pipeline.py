@@ -1,6 +1,7 @@
 """The way of photos to faces: order, isolation, batching, limits, and real models on real photos."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import core.pipeline
+import core.precedence
 from core.errors import BadImage, ImageEmpty, ImageTruncated, UnsupportedFormat
 from core.faces import DetectedFace, Pixels
 from core.images import Copies, DecodedPhoto, PhotoLimits, decode, inspect
@@ -120,6 +122,56 @@ def test_the_faces_of_all_photos_are_embedded_together() -> None:
     pipeline(embedder=embedder).analyse([mosaic((9, 0, 0), (8, 0, 0)), mosaic((7, 0, 0))] * 3)
 
     assert embedder.batches == [9]
+
+
+def test_the_recogniser_is_run_for_shorter_where_searches_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core.pipeline, "EMBEDDED_BETWEEN_LOOKS", 4)
+    embedder = MeanColour()
+    one = pipeline(embedder=embedder)
+    photos = [mosaic((9, 0, 0), (8, 0, 0)), mosaic((7, 0, 0))] * 3
+
+    expected = one.analyse(photos)
+    one.analyse(photos[:1])
+    embedder.batches.clear()
+    results = one.analyse(photos)
+
+    assert embedder.batches == [4, 4, 1]
+    assert sum(analysed(each).timings.runs for each in results) == pytest.approx(1)
+    for result, before in zip(results, expected, strict=True):
+        norms = [face.norm for face in analysed(result).faces]
+        assert norms == [face.norm for face in analysed(before).faces]
+
+
+def test_a_batch_gives_way_while_a_single_photo_is_analysed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core.precedence, "LONGEST_S", 60)
+    searching, answered = threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    class Held(Mosaic):
+        def _faces(self, image: Pixels) -> list[DetectedFace]:
+            seen.append(int(image[0, 0, 0]))
+            if image[0, 0, 0] == 200:
+                searching.set()
+                assert answered.wait(10)
+            return super()._faces(image)
+
+    one = pipeline(Held())
+    with ThreadPoolExecutor() as threads:
+        search = threads.submit(one.analyse, [mosaic((200, 0, 0))])
+        assert searching.wait(10)
+        batch = threads.submit(one.analyse, [mosaic((90, 0, 0)), mosaic((80, 0, 0))])
+        time.sleep(0.1)
+        before = list(seen)
+        answered.set()
+
+        assert len(search.result(10)) == 1
+        assert len(batch.result(10)) == 2
+    assert before == [200]
+    assert sorted(seen) == [80, 90, 200]
 
 
 def test_full_runs_of_the_recogniser_do_not_wait_for_the_last_photo(

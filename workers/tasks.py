@@ -45,7 +45,8 @@ def ingest_batch() -> None:
     if not runtime.gate.enter():
         return
     try:
-        photos = indexing.index_batch(runtime.services, runtime.pipelines)
+        batch = runtime.batches.submit(indexing.index_batch, runtime.services, runtime.pipelines)
+        photos = batch.result()
     finally:
         turned_away = runtime.gate.leave()
     if photos and _work_waits():
@@ -63,6 +64,7 @@ def ingest_batch() -> None:
 def analyse(request_id: str) -> None:
     """Analyse a query photo for somebody who waits."""
     runtime = current()
+    runtime.spare_core.exempt()
     analysis.answer(runtime.services.exchange, runtime.pipelines, request_id)
 
 
