@@ -56,6 +56,7 @@ def test_a_task_is_registered_under_each_name_that_others_ring_for(
             doorbell.SEARCH_TASK,
             doorbell.SWEEP_TASK,
             doorbell.INDEX_TASK,
+            doorbell.IMPORT_TASK,
             doorbell.RECALL_TASK,
         ]
     )
@@ -79,6 +80,7 @@ def test_beat_rings_for_the_sweeper_as_often_as_the_settings_say(settings: Setti
     assert {entry["task"] for entry in entries.values()} == {
         doorbell.SWEEP_TASK,
         doorbell.INDEX_TASK,
+        doorbell.IMPORT_TASK,
         doorbell.RECALL_TASK,
     }
     assert entries["sweep"]["schedule"] == entries["sweep"]["options"]["expires"] == 7
