@@ -80,7 +80,6 @@ def test_beat_rings_for_the_sweeper_as_often_as_the_settings_say(settings: Setti
     assert {entry["task"] for entry in entries.values()} == {
         doorbell.SWEEP_TASK,
         doorbell.INDEX_TASK,
-        doorbell.IMPORT_TASK,
         doorbell.RECALL_TASK,
     }
     assert entries["sweep"]["schedule"] == entries["sweep"]["options"]["expires"] == 7
