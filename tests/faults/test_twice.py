@@ -13,13 +13,14 @@ import httpx
 import pytest
 
 from core.import_wishes import Source, Wish
+from core.settings import MIB
 from tests.conftest import TEST_PACKS
 from tests.faults import photos
 from tests.faults.outcome import outcome, require_consistent, require_files
 from tests.faults.photos import Album
 from tests.faults.sending import PEOPLE, Pace, send_archive, wait_over
 from tests.faults.system import ROOT, System, free_port, running
-from web.cli.targets import Photo
+from web.cli.targets import Photo, Target
 
 COUNT = 40
 
@@ -142,13 +143,13 @@ def test_a_client_that_was_killed_while_it_sent_goes_on_where_it_stopped(
         (folder / key).write_bytes(data)
     with system.target() as target:
         home = target.collection("killed", create=True)
-        with _ingest(system, folder) as first:
+        with _ingest(system, folder, into="killed") as first:
             system.wait(lambda: _items(system, home) > 0 or first.poll() is not None, 30)
             first.kill()
             first.communicate()
         before = _items(system, home)
 
-        with _ingest(system, folder) as again:
+        with _ingest(system, folder, into="killed") as again:
             told, _ = again.communicate(timeout=90)
 
         assert again.returncode == 0, told
@@ -159,11 +160,40 @@ def test_a_client_that_was_killed_while_it_sent_goes_on_where_it_stopped(
     _require_once(system, home, 3 * COUNT)
 
 
-def _ingest(system: System, folder: Path) -> "subprocess.Popen[str]":
+def test_a_client_that_was_killed_in_the_middle_of_an_archive_goes_on_where_it_stopped(
+    system: System, album: Album, tmp_path: Path
+) -> None:
+    archive = tmp_path / "photos.tar"
+    junk = {"photos/.DS_Store": bytes(96 * MIB)}  # many parts, and no work
+    archive.write_bytes(photos.pack(album.photos(range(COUNT)), junk))
+    with system.target() as target:
+        home = target.collection("parts", create=True)
+        with _ingest(system, archive, into="parts") as first:
+            system.wait(lambda: _received(target, home) > 0 or first.poll() is not None, 30)
+            first.kill()
+            first.communicate()
+        before = _received(target, home)
+
+        with _ingest(system, archive, into="parts") as again:
+            told, _ = again.communicate(timeout=90)
+
+        assert again.returncode == 0, told
+        [view] = target.imports(home)
+    assert 0 < before < archive.stat().st_size, "it was killed in the middle"
+    assert view.state == "done"
+    assert view.counts["indexed"] == COUNT
+    _require_once(system, home, COUNT)
+
+
+def _received(target: Target, home: UUID) -> int:
+    return sum(view.bytes_received or 0 for view in target.imports(home))
+
+
+def _ingest(system: System, path: Path, *, into: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "web.cli", "ingest", str(folder), "--people"),
-            *("--collection", "killed", "--jobs", "1", "--json"),
+            *(sys.executable, "-m", "web.cli", "ingest", str(path), "--people"),
+            *("--collection", into, "--jobs", "1", "--json"),
         ],
         cwd=ROOT,
         env={
