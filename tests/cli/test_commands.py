@@ -188,6 +188,22 @@ def test_people_are_listed_shown_renamed_and_deleted(run: Run, collection: Colle
     assert rows(run("people", "list", "-c", collection.name, "--json")) == []
 
 
+def test_names_are_shown_as_they_are(run: Run) -> None:
+    odd = "a [/x] :smile: [b]"
+    rows(run("collections", "create", odd, "--json"))
+    made = rows(run("people", "create", odd, "-c", odd, "--json"))
+
+    for words in (
+        ("collections", "list"),
+        ("collections", "show", odd),
+        ("people", "list", "-c", odd),
+        ("people", "show", made["id"]),
+    ):
+        shown = run(*words)
+        assert shown.exit_code == 0, shown.output
+        assert odd in " ".join(shown.stdout.split())
+
+
 def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(run: Run) -> None:
     key = run("keys", "create", "laptop").stdout.strip()
 

@@ -145,3 +145,29 @@ def test_the_variables_of_a_client_are_no_wrong_settings_here(
 
     assert ingesting.run("collections", "list").exit_code == 0
     assert CLIENT_KEY not in ingesting.services.settings.environment()
+
+
+ODD = "a [/x] :smile: [b]"
+
+
+def test_a_name_is_shown_as_it_is(somewhere: Ingesting, tmp_path: Path) -> None:
+    import_id = begun(somewhere, tmp_path / "one", "--name", ODD)
+
+    listed = somewhere.run("imports", "list", "-c", somewhere.home.name)
+    one = somewhere.run("imports", "show", import_id)
+
+    for each in (listed, one):
+        assert each.exit_code == 0, each.output
+        assert ODD in " ".join(each.stdout.split())
+
+
+def test_a_cell_that_a_spreadsheet_would_compute_is_text(
+    somewhere: Ingesting, tmp_path: Path
+) -> None:
+    folder = somewhere.folder(tmp_path / "one", range(1))
+    (folder / "000.png").rename(folder / "=1+1.png")
+    import_id = str(told(somewhere(folder, "--no-wait", "--json"))["import_id"])
+
+    table = somewhere.run("imports", "results", import_id, "--csv").stdout.splitlines()
+
+    assert [row["key"] for row in csv.DictReader(table)] == ["'=1+1.png"]

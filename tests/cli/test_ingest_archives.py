@@ -204,3 +204,13 @@ def test_a_file_whose_name_is_no_utf8_goes_in(ingesting: Ingesting, tmp_path: Pa
 
     assert result.exit_code == 0, result.output
     assert ingesting.stored() == {"caf%E9.png"}
+
+
+def test_a_bar_shows_a_name_as_it_is(ingesting: Ingesting, tmp_path: Path) -> None:
+    (tmp_path / "[x]").mkdir()
+    (tmp_path / "[x]" / "[b] :smile:.zip").write_bytes(zipped([("1.png", ingesting.photo(1))]))
+
+    result = ingesting(tmp_path / "[x]", "--no-wait")
+
+    assert result.exit_code == 0, result.output
+    assert "[b] :smile:.zip" in result.stderr

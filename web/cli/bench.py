@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from core.errors import SetupError
@@ -65,7 +64,7 @@ def ingest(
     if as_json:
         common.print_json({**plain(found), "setting": setting})
         return
-    Console().print(_table(found), _facts(found, setting))
+    common.output().print(_table(found), _facts(found, setting))
 
 
 def _table(found: Throughput) -> Table:

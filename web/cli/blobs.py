@@ -7,16 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
 from core import blob_check
 from core.blob_check import GRACE_S, Report, Tell
 from core.blobs import Tally
 from core.errors import ConfirmationRequired
-from web.cli.common import FaceSearchGroup, console, json_option, print_json
+from web.cli.common import FaceSearchGroup, console, json_option, output, print_json
 from web.cli.services import PARTLY, system
 
 SHOWN = 20
@@ -106,13 +104,13 @@ def _print(report: Report) -> None:
             f"{found.missing:,}",
             f"{found.damaged:,}",
         )
-    shown = Console()
+    shown = output()
     shown.print(table)
     if report.leftovers.files:
         shown.print(f"Left over from writes that never ended: {_words(report.leftovers)}.")
     faults = [fault for found in report.kinds.values() for fault in found.faults]
     for fault in faults[:SHOWN]:
-        name = escape(f"{fault.filename or '(no name)'} in {fault.collection}")
+        name = f"{fault.filename or '(no name)'} in {fault.collection}"
         what = f"{fault.trouble.value}: {fault.kind.value}/{fault.key}"
         shown.print(f"{what} of {name}, image {fault.image_id}", soft_wrap=True, highlight=False)
     if len(faults) > SHOWN:

@@ -5,7 +5,6 @@ from itertools import count
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from core import collections as use
@@ -16,7 +15,7 @@ from core.db.pool import Connection
 from core.gates import USUAL, Gate
 from core.keeping import USUAL as KEEPS_USUALLY
 from core.keeping import Keeps
-from web.cli.common import FaceSearchGroup, json_option, print_json
+from web.cli.common import FaceSearchGroup, json_option, output, print_json
 from web.cli.services import system
 
 PAGE = 200
@@ -46,7 +45,7 @@ def list_(as_json: bool) -> None:
     for each in found:
         numbers = (each.image_count, each.face_count, each.person_count)
         table.add_row(each.name, *map(str, numbers), each.pack, f"{each.threshold:.3f}")
-    Console().print(table if found else "There is no collection yet.")
+    output().print(table if found else "There is no collection yet.")
 
 
 @collections.command()
@@ -204,4 +203,4 @@ def _show(collection: Collection, as_json: bool) -> None:
     for key, value in shown.items():
         if value not in (None, {}):
             table.add_row(key.replace("_", " "), str(value))
-    Console().print(table)
+    output().print(table)

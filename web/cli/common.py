@@ -89,7 +89,12 @@ def _text(value: object) -> str:
 
 def console() -> Console:
     """Where progress and remarks go: standard error, so that output can be piped."""
-    return Console(stderr=True)
+    return Console(stderr=True, markup=False, emoji=False)
+
+
+def output(*, soft_wrap: bool = False) -> Console:
+    """Where results go. Text is shown as it is: ``[/x]`` and ``:x:`` may be parts of names."""
+    return Console(markup=False, emoji=False, soft_wrap=soft_wrap)
 
 
 def settings() -> Settings:

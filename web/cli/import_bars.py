@@ -30,11 +30,11 @@ class Bars:
 
     def __init__(self) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             _Count(),
             _Pace(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=console(),
         )
         self._sent: TaskID | None = None
@@ -82,7 +82,7 @@ class Bars:
 
     def remark(self, what: str) -> None:
         """Say something above the bars."""
-        self._progress.console.print(what, markup=False, highlight=False)
+        self._progress.console.print(what, highlight=False)
 
     def show(self, view: View) -> None:
         """Show how far an import is."""

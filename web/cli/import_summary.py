@@ -8,10 +8,10 @@ from itertools import chain, islice
 from typing import Any, Final
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from web.cli.common import output
 from web.cli.import_bars import duration
 from web.cli.targets import STATES, Row, Target, View
 
@@ -147,4 +147,4 @@ def print_forecast(forecast: Mapping[str, Any], *, as_json: bool) -> None:
         table.add_row(f"  {reason}", f"{count:,}")
     table.add_row("time of one worker", duration(forecast["seconds"]))
     table.add_row("disk", decimal(int(forecast["bytes"])))
-    Console().print(table)
+    output().print(table)

@@ -10,11 +10,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Column, Table
 
-from web.cli.common import FaceSearchGroup, json_option, print_json
+from core.spreadsheets import cell
+from web.cli.common import FaceSearchGroup, json_option, output, print_json
 from web.cli.import_bars import Bars, Watch, duration
 from web.cli.import_summary import REFUSED, Summary, print_forecast
 from web.cli.services import PARTLY
@@ -49,7 +49,7 @@ def list_(collection: str, limit: int, server: str | None, key: str | None, as_j
         total = "?" if view.total is None else f"{view.total:,}"
         created = view.created_at[:16].replace("T", " ")
         table.add_row(str(view.id), view.name, view.state, f"{view.done:,}", total, created)
-    Console().print(table if found else "There is no import yet.")
+    output().print(table if found else "There is no import yet.")
 
 
 @imports.command()
@@ -199,7 +199,7 @@ def _show(view: View, *, as_json: bool) -> None:
     for name, value in _facts(view).items():
         if value not in (None, "", {}):
             table.add_row(name, str(value))
-    Console().print(table)
+    output().print(table)
 
 
 def _facts(view: View) -> dict[str, Any]:
@@ -235,7 +235,7 @@ def _print_rows(rows: Iterator[Row], *, as_csv: bool, as_json: bool) -> None:
         names = [each.name for each in fields(Row)]
         writer.writerow(names)
         for row in rows:
-            writer.writerow([getattr(row, name) for name in names])
+            writer.writerow([cell(getattr(row, name)) for name in names])
         return
     for row in rows:
         if as_json:

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -11,7 +10,7 @@ from core import collections as collection_use
 from core import recall
 from core.db.pool import connect
 from core.db.recall import Audit
-from web.cli.common import console, json_option, print_json
+from web.cli.common import console, json_option, output, print_json
 from web.cli.services import system
 
 
@@ -61,7 +60,7 @@ def _print(made: Audit, *, used: bool) -> None:
             f"{step['ms']:.2f}",
         )
     table.add_row("exact", "100.00%", "100.00%", "0", f"{made.exact_ms:.2f}")
-    Console().print(table)
+    output().print(table)
     click.echo(
         f"{made.queries} queries ({made.stored_queries} of them made of stored faces) among "
         f"{made.faces:,} faces, index {made.kind}."

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
@@ -16,7 +15,7 @@ from core.db.index_work import Action, State, Work
 from core.db.indexes import Kind
 from core.estimates import Estimate, duration
 from core.indexes import Status
-from web.cli.common import FAILED, FaceSearchGroup, console, json_option, print_json
+from web.cli.common import FAILED, FaceSearchGroup, console, json_option, output, print_json
 from web.cli.following import follow
 from web.cli.index_audit import audit
 from web.cli.services import ACTOR, doorbell, system
@@ -155,7 +154,7 @@ def _print_all(found: list[Status], promote_faces: int) -> None:
             f"{status.dead_share:.0%}" if status.table.layout == "own" else "",
             _work_words(status),
         )
-    Console().print(table)
+    output().print(table)
 
 
 def _print_one(status: Status, estimate: Estimate) -> None:
@@ -174,7 +173,7 @@ def _print_one(status: Status, estimate: Estimate) -> None:
         table.add_row("earlier", f"{when} {work.action} {work.state} {work.detail or ''}".rstrip())
     if status.table.faces:
         table.add_row(f"to {status.next_action}", _in_words(estimate))
-    Console().print(table)
+    output().print(table)
 
 
 def _table_words(status: Status) -> str:

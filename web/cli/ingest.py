@@ -130,7 +130,7 @@ def _ctrl_c_told(run: Run) -> Iterator[None]:
     except KeyboardInterrupt:
         run.order.patience.stop.set()
         with suppress(KeyboardInterrupt):
-            console().print(_left(run), markup=False, highlight=False, soft_wrap=True)
+            console().print(_left(run), highlight=False, soft_wrap=True)
         raise
 
 

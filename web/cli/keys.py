@@ -3,14 +3,13 @@
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from core import access
 from core.errors import SetupError
 from core.local.processes import page
 from core.services import Services
-from web.cli.common import FaceSearchGroup, json_option, print_json
+from web.cli.common import FaceSearchGroup, json_option, output, print_json
 from web.cli.services import system
 
 
@@ -33,7 +32,7 @@ def list_(as_json: bool) -> None:
         used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
         state = "revoked" if key.revoked_at else "valid"
         table.add_row(key.name, f"{key.hint}…", f"{key.created_at:%Y-%m-%d}", used, state)
-    Console().print(table if found else "There is no API key yet.")
+    output().print(table if found else "There is no API key yet.")
 
 
 @keys.command()

@@ -12,7 +12,6 @@ from types import FrameType
 
 import click
 import psutil
-from rich.console import Console
 from rich.table import Table
 
 from core.db import migrate as migrations
@@ -23,7 +22,7 @@ from core.local.processes import page
 from core.local.status import Status, look
 from core.local.supervisor import Supervisor
 from core.settings import Settings
-from web.cli.common import json_option, print_json, settings
+from web.cli.common import json_option, output, print_json, settings
 
 NOT_RUNNING = 3
 PARTLY = 1
@@ -185,7 +184,7 @@ def _print_status(found: Status) -> None:
             "answers" if part.answers else "does not answer",
             "" if part.seconds is None else f"{part.seconds} s",
         )
-    Console().print(table)
+    output().print(table)
     _print_findings(found.findings)
     click.echo(f"page: {found.page}")
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core.explaining import Explanation, Weakness
 from core.finding import Decision, Found, Match
 from core.search import FoundFace
 from web.api.models.explaining import CONDITIONS
 from web.api.models.explaining import Explanation as ExplanationAnswer
+from web.cli.common import output
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def print_faces(faces: Sequence[FoundFace]) -> None:
 
 def print_rows(rows: Sequence[Row]) -> None:
     """Print a ranked table per query."""
-    console = Console()
+    console = output()
     if not rows:
         console.print("No face was found in this photo.")
     for row in rows:
@@ -77,7 +79,7 @@ def _table(title: str, found: Found) -> Table:
             near.person_name or "(unnamed)",
             f"{near.cosine:.4f}",
             "" if match.margin is None else f"{match.margin:.4f}",
-            "[green]match[/green]" if match.decision is Decision.MATCH else "below threshold",
+            Text("match", "green") if match.decision is Decision.MATCH else "below threshold",
             near.filename or str(near.image_id),
         )
     return table

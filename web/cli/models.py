@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
@@ -17,7 +16,15 @@ from core.inference.loading import keep_reference
 from core.inference.packs import Licence, Manifest, Pack, load_manifest
 from core.inference.sources import Progress as Report
 from core.settings import MIB, Settings
-from web.cli.common import FAILED, FaceSearchGroup, console, json_option, print_json, settings
+from web.cli.common import (
+    FAILED,
+    FaceSearchGroup,
+    console,
+    json_option,
+    output,
+    print_json,
+    settings,
+)
 from web.cli.models_add import add
 from web.cli.models_quantise import quantise_
 
@@ -45,7 +52,7 @@ def list_(as_json: bool) -> None:
         installed = "yes" if each["installed"] else "no"
         free = "yes" if each["licence"]["commercial"] else "no"
         table.add_row(each["name"], installed, free, f"{each['threshold']:g}", each["title"])
-    Console().print(table)
+    output().print(table)
 
 
 @models.command()
@@ -74,7 +81,7 @@ def show(name: str, as_json: bool) -> None:
         *(("file", f"{file['name']}  sha256 {file['sha256']}") for file in described["files"]),
     ):
         table.add_row(label, value)
-    Console(soft_wrap=True).print(table)
+    output(soft_wrap=True).print(table)
 
 
 @models.command()
@@ -130,7 +137,7 @@ def verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
 def download_bars() -> Iterator[Report]:
     """Show downloads as bars; they are gone when all is done."""
     bars: dict[str, TaskID] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     screen = console()
     with Progress(
         *columns, console=screen, transient=True, disable=not screen.is_terminal

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from core.inference.registering import Registered, Registration, register
 from core.inference.templates import TEMPLATES
-from web.cli.common import json_option, print_json, settings
+from web.cli.common import json_option, output, print_json, settings
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SIDES = sorted({template.side for template in TEMPLATES.values()})
@@ -103,5 +102,5 @@ def _print(added: Registered) -> None:
         ("manifest", str(added.manifest)),
     ):
         table.add_row(label, value)
-    Console(soft_wrap=True).print(table)
+    output(soft_wrap=True).print(table)
     click.echo("Restart facesearch where it runs, then collections can use this pack.")

@@ -4,11 +4,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from core.inference.quantising import LEAST_FACES, quantise
-from web.cli.common import json_option, print_json, settings
+from web.cli.common import json_option, output, print_json, settings
 
 
 @click.command("quantise")
@@ -55,7 +54,7 @@ def quantise_(pack: str, photos: Path, name: str | None, faces: int, as_json: bo
         ("manifest", str(made.manifest)),
     ):
         table.add_row(label, value)
-    Console(soft_wrap=True).print(table)
+    output(soft_wrap=True).print(table)
     click.echo(
         f"Compare `facesearch evaluate FOLDER` with --pack {made.origin.name} and --pack "
         f"{made.pack.name} before you use it; then restart facesearch where it runs."

@@ -5,7 +5,6 @@ from pathlib import Path
 from uuid import UUID
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from core import collections as collection_use
@@ -13,7 +12,7 @@ from core import gallery
 from core import people as use
 from core.db.people import Person
 from core.naming import only_face
-from web.cli.common import FaceSearchGroup, json_option, print_json
+from web.cli.common import FaceSearchGroup, json_option, output, print_json
 from web.cli.services import ACTOR, system
 
 PAGE = 500
@@ -52,7 +51,7 @@ def list_(collection: str, name: str | None, as_json: bool) -> None:
     table = Table("name", "faces", "external id", "id", box=None)
     for person in found:
         table.add_row(person.name, str(person.face_count), person.external_id or "", str(person.id))
-    Console().print(table if found else "Nobody has a name here yet.")
+    output().print(table if found else "Nobody has a name here yet.")
 
 
 @people.command()
@@ -103,7 +102,7 @@ def show(person: UUID, as_json: bool) -> None:
     table = Table("face", "image", "quality", box=None)
     for face in faces:
         table.add_row(str(face.id), str(face.image_id), f"{face.quality:.2f}")
-    Console().print(table)
+    output().print(table)
 
 
 @people.command()
@@ -161,4 +160,4 @@ def _show(person: Person, as_json: bool) -> None:
     for key, value in asdict(person).items():
         if value not in (None, {}):
             table.add_row(key.replace("_", " "), str(value))
-    Console().print(table)
+    output().print(table)

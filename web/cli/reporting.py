@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 from jinja2 import Environment, StrictUndefined
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from core.evaluation.scores import Scores, Share
+from web.cli.common import output
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -93,7 +93,7 @@ class Document:
 
 def show(document: Document) -> None:
     """Print a report for people."""
-    console = Console()
+    console = output()
     facts = RichTable(show_header=False, box=None)
     for name, value in document.facts:
         facts.add_row(name, value)

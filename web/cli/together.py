@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from core import collections as collection_use
 from core import finding, picking, subjects
@@ -19,7 +18,7 @@ from core.routing import Mode
 from core.together import MOST_SUBJECTS, FoundTogether
 from web.api.models.search import TogetherImage
 from web.cli import conditions
-from web.cli.common import json_option, print_json
+from web.cli.common import json_option, output, print_json
 from web.cli.services import PARTLY, system
 
 
@@ -90,19 +89,19 @@ def together(
 
 
 def _print(party: Party, found: FoundTogether) -> None:
-    table = Table("photo", *(escape(person.name) for person in party.present))
+    table = Table("photo", *(person.name for person in party.present))
     for image in found.images:
         name = image.filename or str(image.image_id)
-        table.add_row(escape(name), *map(_sureness, image.faces))
-    console = Console()
+        table.add_row(name, *map(_sureness, image.faces))
+    console = output()
     without = f", without {_names(party.absent)}" if party.absent else ""
-    console.print(f"Photos with {_names(party.present)}{without}", markup=False)
+    console.print(f"Photos with {_names(party.present)}{without}")
     console.print(table if found.images else "None was found.")
-    console.print(_facts(found), markup=False)
+    console.print(_facts(found))
 
 
-def _sureness(face: Standing) -> str:
-    return "[green]named[/green]" if face.named else f"{face.cosine:.4f}"
+def _sureness(face: Standing) -> Text | str:
+    return Text("named", "green") if face.named else f"{face.cosine:.4f}"
 
 
 def _facts(found: FoundTogether) -> str:
