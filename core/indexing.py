@@ -6,12 +6,11 @@ changes nothing: a claim has a lease, and only its holder may finish it.
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -30,8 +29,9 @@ from core.errors import BadImage, BlobMissing, DeviceUnavailable, DiskFull, Stor
 from core.gates import Gate, split
 from core.images import Copies
 from core.inference.packs import Manifest
-from core.keeping import Keeps, Wishes, doom_photos
+from core.keeping import Wishes, doom_photos
 from core.leases import kept
+from core.outcomes import Outcome, finish
 from core.pictures import delete_crops, read_photos, store
 from core.pipeline import AnalysedPhoto, SkippedFace
 from core.removal import forget_bytes, remove_files
@@ -51,21 +51,6 @@ SURROUNDINGS = (
 blame, so the attempt does not count."""
 
 WORKER_LOST = "Its worker died or hung each time it tried this photo."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Outcome:
-    """What a claimed photo came to.
-
-    Attributes:
-        keeps: What stays of it.
-        embedded: Its faces, those that a gate refused included.
-    """
-
-    claim: Claimed
-    result: AnalysedPhoto | BadImage | BlobMissing
-    keeps: Keeps
-    embedded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +148,7 @@ def _index(
 
 def _analyse(
     services: Services, pipeline: Analyser, claims: Sequence[Claimed], wishes: Wishes
-) -> list[_Outcome]:
+) -> list[Outcome]:
     """Read and analyse the photos that still exist."""
     # Left out is what was deleted after the upload; `_write` closes those items.
     stored = [claim for claim in claims if claim.sha256 is not None]
@@ -171,14 +156,14 @@ def _analyse(
     read = list(zip(stored, photos, strict=True))
     present = [(claim, data) for claim, data in read if not isinstance(data, BlobMissing)]
     outcomes = [
-        _Outcome(claim, data, wishes[claim.collection_id])
+        Outcome(claim, data, wishes[claim.collection_id])
         for claim, data in read
         if isinstance(data, BlobMissing)
     ]
     copies = Copies.BOTH if wishes.photos else Copies.NONE
     results = pipeline.analyse([photo for _, photo in present], copies=copies)
     outcomes += [
-        _Outcome(
+        Outcome(
             claim,
             _gated(services.manifest, claim, result),
             wishes[claim.collection_id],
@@ -210,7 +195,7 @@ def _gated(
     return replace(result, faces=tuple(kept), skipped=(*result.skipped, *left_out))
 
 
-def _write(services: Services, lease: UUID, outcomes: Sequence[_Outcome], clock: _Clock) -> None:
+def _write(services: Services, lease: UUID, outcomes: Sequence[Outcome], clock: _Clock) -> None:
     """Store crops and previews, then rows; whoever lost the lease meanwhile writes no row."""
     with services.pool.connection() as conn:
         faces = _new_faces(conn, outcomes)
@@ -239,7 +224,7 @@ def _crops_go_with_rows(services: Services, faces: Sequence[NewFace]) -> Iterato
 
 
 def _write_rows(
-    conn: Connection, lease: UUID, outcomes: Sequence[_Outcome], faces: Sequence[NewFace]
+    conn: Connection, lease: UUID, outcomes: Sequence[Outcome], faces: Sequence[NewFace]
 ) -> set[UUID]:
     """Write what is still ours; return the images that were written."""
     claims = [outcome.claim for outcome in outcomes]
@@ -260,7 +245,7 @@ def _write_rows(
     done = set()
     for outcome in outcomes:
         if outcome.claim.item_id in ours:
-            _finish(conn, outcome, waiting)
+            finish(conn, outcome, waiting)
             done.add(outcome.claim.item_id)
     for item_id in ours.keys() - done:
         job_rows.finish(conn, item_id, state="skipped", reason="image_deleted")
@@ -269,7 +254,7 @@ def _write_rows(
     return set(waiting)
 
 
-def _add_work(conn: Connection, written: Sequence[_Outcome], clock: _Clock) -> None:
+def _add_work(conn: Connection, written: Sequence[Outcome], clock: _Clock) -> None:
     """Add what the batch cost to its jobs, as the last statements of its transaction.
 
     In the order of their ids, so that two batches of the same jobs never wait in a circle.
@@ -287,7 +272,7 @@ def _add_work(conn: Connection, written: Sequence[_Outcome], clock: _Clock) -> N
         job_rows.add_work(conn, job_id, work, seconds=now - clock.began)
 
 
-def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:
+def _new_faces(conn: Connection, outcomes: Sequence[Outcome]) -> list[NewFace]:
     analysed = [
         (outcome.claim, position, face)
         for outcome in outcomes
@@ -302,9 +287,7 @@ def _new_faces(conn: Connection, outcomes: Sequence[_Outcome]) -> list[NewFace]:
     ]
 
 
-def _store_blobs(
-    services: Services, outcomes: Sequence[_Outcome], faces: Sequence[NewFace]
-) -> None:
+def _store_blobs(services: Services, outcomes: Sequence[Outcome], faces: Sequence[NewFace]) -> None:
     """Store those pictures that their collections keep."""
     crops = {each.claim.image_id for each in outcomes if each.keeps.crops}
     photos = [
@@ -315,57 +298,9 @@ def _store_blobs(
     store(services.blobs, [face for face in faces if face.image_id in crops], photos)
 
 
-def _finish(conn: Connection, outcome: _Outcome, waiting: Container[UUID]) -> None:
-    """Close an item and its image."""
-    claim, result = outcome.claim, outcome.result
-    image_id = claim.image_id
-    if image_id is None or image_id not in waiting:
-        job_rows.finish(conn, claim.item_id, state="skipped", reason="image_deleted")
-        return
-    if isinstance(result, AnalysedPhoto):
-        reason, detail = _not_indexed(result)
-        image_rows.finish(
-            conn,
-            image_id,
-            state="indexed",
-            kept=outcome.keeps,
-            reason=reason,
-            detail=detail,
-            face_count=len(result.faces),
-            skipped_faces=[_skipped(each) for each in result.skipped],
-            width=result.header.width,
-            height=result.header.height,
-        )
-        job_rows.finish(conn, claim.item_id, state="indexed", reason=reason, detail=detail)
-        return
-    code, detail = result.code, str(result)
-    image_rows.finish(
-        conn, image_id, state="rejected", kept=outcome.keeps, reason=code, detail=detail
-    )
-    job_rows.finish(conn, claim.item_id, state="rejected", reason=code, detail=detail)
-
-
-def _not_indexed(photo: AnalysedPhoto) -> tuple[str | None, str | None]:
-    """Say why an image has no face, and which faces were left out."""
-    if not photo.skipped:
-        return None if photo.faces else "no_face_found", None
-    reasons = ", ".join(
-        f"{reason} ({count})"
-        for reason, count in sorted(Counter(face.reason for face in photo.skipped).items())
-    )
-    detail = f"Faces that were found and not indexed: {reasons}."
-    return None if photo.faces else "no_usable_face", detail
-
-
-def _skipped(skipped: SkippedFace) -> dict[str, Any]:
-    box = [float(side) for side in skipped.face.box]
-    score = float(skipped.face.score)
-    return {"box": box, "score": score, "reason": skipped.reason, "reasons": [*skipped.reasons]}
-
-
 def _clean_up(
     services: Services,
-    outcomes: Sequence[_Outcome],
+    outcomes: Sequence[Outcome],
     faces: Sequence[NewFace],
     written: set[UUID],
 ) -> None:
