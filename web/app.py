@@ -17,6 +17,7 @@ from core.settings import MIB, Settings
 from web import api, idempotency, pages, problems, security
 from web.doorbell import CeleryDoorbell
 from web.services import EXTENSION, Web
+from web.stalled import GivesUp
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def create_app(services: Services, doorbell: Doorbell) -> Flask:
     """Build the application around *services*."""
     settings = services.settings
     app = Application(__name__)
+    app.wsgi_app = GivesUp(app.wsgi_app)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_mib * MIB
     app.config["MAX_FORM_PARTS"] = settings.max_photos_per_request + SPARE_PARTS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # members in the order of the models

@@ -25,9 +25,6 @@ LARGEST_REST = 2**20
 
 CHUNK = 2**16
 
-LONG = 2**24
-"""Bytes. Reading more of a repeat takes a place among those who send long bodies."""
-
 PASSING = frozenset(
     {
         HTTPStatus.UNAUTHORIZED,
@@ -175,10 +172,9 @@ def _repeated(kept: Kept, body: DigestedInput) -> Body | None:
     Raises:
         ClientDisconnected: The body ends before its end.
         IdempotencyMismatch: It is too long.
-        ServerBusy: It looks like a long one, and many of those are on their way.
+        ServerBusy: See `streams.place`.
     """
-    is_long = (request.content_length or 0) > LONG or "Transfer-Encoding" in request.headers
-    with streams.long_body() if is_long else streams.body() as stream:
+    with streams.body() as stream:
         while stream.read(CHUNK):
             kept.require_size(body.size)
     return body.finish()

@@ -20,8 +20,8 @@ class Web:
     """What the web process holds.
 
     Attributes:
-        waiters: Taken by requests that wait for a worker on purpose or receive gigabytes, so that
-            others get through.
+        waiters: Taken by requests that wait for a worker on purpose, receive photos or archives, or
+            send all results, so that others get through.
         listeners: Taken by those who are told of progress as it happens.
     """
 

@@ -160,6 +160,7 @@ def test_few_listen_at_a_time_and_places_are_given_back(
 def test_who_hangs_up_is_noticed_between_two_looks() -> None:
     ours, theirs = import_events.socket.socketpair()
     with ours:
+        ours.settimeout(60)  # as each request has it
         assert import_events._stays(ours, 0.02)
         theirs.sendall(b"GET / HTTP/1.1")  # the next request on the same connection
         assert import_events._stays(ours, 0.02)

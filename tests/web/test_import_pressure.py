@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
 
 from core.pressure import Pressure
 from core.services import Services
@@ -114,18 +117,72 @@ def test_one_import_does_not_fill_the_queue(small, problem, path, photos) -> Non
     assert "of this import" in problem(refused, 429, "backlog_full")["detail"]
 
 
-def test_long_bodies_leave_room_for_other_requests(
-    app: Flask, client, asked, problem, photos
-) -> None:
-    address = asked("archive")["urls"]["self"]
+@pytest.fixture
+def no_place(app: Flask) -> Any:
+    """The places for long requests, all taken."""
     places = app.extensions[EXTENSION].waiters
     while places.acquire(blocking=False):
         pass
+    return places
 
-    response = part(client, address, 0, data=b"x")
+
+def test_long_bodies_leave_room_for_other_requests(no_place, client, asked, problem) -> None:
+    address = asked("archive")["urls"]["self"]
+
+    for body in ({"data": bytes(2**20 + 1)}, chunked(b"x")):
+        response = part(client, address, 0, **body)
+        problem(response, 503, "server_busy")
+        assert response.headers["Retry-After"] == "5"
+    assert offset(client, address) == 0
+    no_place.release()
+
+    assert part(client, address, 0, data=bytes(2**20 + 1)).status_code == 204
+    assert no_place.acquire(blocking=False), "the place was given back"
+
+
+def test_photos_that_come_slowly_leave_room_for_other_requests(
+    no_place, client, asked, problem, team, path, photos
+) -> None:
+    files = asked("files")["urls"]["self"]
+    manifest = asked("manifest", format="ndjson")["urls"]["self"]
+
+    def sent(path: str, field: str, photo: bytes) -> int:
+        boundary, data = encode_multipart({field: FileStorage(BytesIO(photo), "a.png")})
+        kind = f'multipart/form-data; boundary="{boundary}"'
+        return client.post(path, data=data, content_type=kind).status_code
+
+    def statuses(photo: bytes) -> list[int]:
+        return [
+            sent(f"{files}/photos", "photos", photo),
+            sent(path, "photos", photo),
+            sent(f"/v1/collections/{team}/images", "photos", photo),
+            client.request("PUT", f"{manifest}/files/a.png", data=photo).status_code,
+            sent(f"/v1/collections/{team}/search", "photo", photo),
+        ]
+
+    photo = photos["10.png"]
+    large = photo + bytes(2**20)  # of which no photo here may be, if there is a place for it
+    assert statuses(large) == [503, 503, 503, 503, 413]
+    assert statuses(photo) == [200, 202, 202, 204, 200]
+    no_place.release()
+
+    assert statuses(large) == [200, 202, 413, 413, 413]
+    assert no_place.acquire(blocking=False), "the place was given back"
+
+
+def test_downloads_of_results_leave_room_for_other_requests(
+    no_place, client, asked, problem
+) -> None:
+    results = asked("files")["urls"]["results"]
+
+    response = client.get(f"{results}?format=csv")
 
     problem(response, 503, "server_busy")
     assert response.headers["Retry-After"] == "5"
-    places.release()
-    assert part(client, address, 0, data=b"x").status_code == 204
-    assert places.acquire(blocking=False), "the place was given back"
+    assert client.get(results).status_code == 200, "a page takes no place"
+    no_place.release()
+    download = client.get(f"{results}?format=csv", buffered=False)
+    assert download.status_code == 200
+    problem(client.get(f"{results}?format=ndjson"), 503, "server_busy")
+    download.close()
+    assert no_place.acquire(blocking=False), "the place was given back"

@@ -7,7 +7,7 @@ from flask import Response
 
 from core import collections, errors, gallery, intake
 from core.blobs import Kind
-from web.api import cursors, files, uploads
+from web.api import cursors, files, streams, uploads
 from web.api.models.images import (
     Image,
     ImageChange,
@@ -61,6 +61,7 @@ UPLOAD_HEADERS = {
         errors.CollectionNotFound,
         errors.NameTaken,
         errors.DiskFull,
+        errors.ServerBusy,
         errors.ProcessingFailed,
         errors.WorkerLost,
         *IMAGE_PROBLEMS,
@@ -73,7 +74,8 @@ def upload_images(collection_id: UUID) -> Response:
     give the first image again (`deduplicated`). Of several photos each has its own state; one
     photo alone that cannot be used is answered with a problem.
     """
-    sent = uploads.read_uploads()
+    with streams.place():
+        sent = uploads.read_uploads()
     alone = len(sent) == 1
     receipt = intake.accept(services(), doorbell(), collection_id, sent, strict=alone)
     wait_s = uploads.preferred_wait()

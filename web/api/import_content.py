@@ -86,7 +86,7 @@ def receive_content(collection_id: UUID) -> tuple[UUID, HTTPStatus]:
         # A manifest that waits for its files must not start when it is whole.
         None if query.hold else length or None,
     )
-    with streams.long_body() as stream:
+    with streams.body() as stream:
         import_id, took = import_content.receive(
             services(),
             doorbell(),
@@ -157,6 +157,7 @@ def put_content(import_id: UUID) -> Response:
         errors.InvalidRequest,
         errors.UploadTooLarge,
         errors.DiskFull,
+        errors.ServerBusy,
     ],
 )
 def put_file(import_id: UUID, name: str) -> None:
@@ -191,6 +192,7 @@ def get_file_size(import_id: UUID, name: str) -> Response:
         errors.NameTaken,
         errors.BacklogFull,
         errors.DiskFull,
+        errors.ServerBusy,
     ],
 )
 def add_photos(import_id: UUID) -> ImportItemList:
@@ -205,7 +207,8 @@ def add_photos(import_id: UUID) -> ImportItemList:
 
 def _form(model: type[Form]) -> Form:
     request.max_form_memory_size = LARGEST_FACTS
-    form = reading.multipart(model, "photos", named=_key)
+    with streams.place():
+        form = reading.multipart(model, "photos", named=_key)
     uploads.require_few(len(form.photos))
     return form
 
@@ -218,7 +221,7 @@ def _key(name: str) -> str:
 
 
 def _append(import_id: UUID, offset: int) -> Response:
-    with streams.long_body() as stream:
+    with streams.body() as stream:
         there = import_content.append(
             services(),
             doorbell(),

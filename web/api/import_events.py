@@ -1,6 +1,7 @@
 """Progress of an import as it happens: Server-Sent Events."""
 
 import logging
+import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -103,9 +104,10 @@ def _stays(connection: socket.socket | None, seconds: float) -> bool:
 
 
 def _is_closed(connection: socket.socket) -> bool:
+    waiting = select.poll()
     try:
-        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
+        waiting.register(connection, select.POLLIN)
+        # A socket with a time limit waits, whatever flags say.
+        return bool(waiting.poll(0)) and not connection.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):  # it is closed
         return True

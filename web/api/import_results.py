@@ -9,11 +9,12 @@ from uuid import UUID
 from flask import Response, request
 
 from core import imports
-from core.db.imports import Result
+from core.db.import_items import Result
 from core.services import Services
+from core.spreadsheets import cell
 from web.api.models.imports import ImportItem, ResultsQuery
 from web.api.reading import invalid
-from web.services import services
+from web.services import services, take_place, web
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
@@ -23,9 +24,6 @@ PART: Final = 1000
 """Items in memory; each part is read in a transaction of its own."""
 
 FIELDS: Final = tuple(ImportItem.model_fields)
-
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What begins a cell that a spreadsheet would compute. A quotation mark before it makes it text."""
 
 
 def wanted(query: ResultsQuery) -> str | None:
@@ -45,9 +43,16 @@ def wanted(query: ResultsQuery) -> str | None:
 
 
 def send(import_id: UUID, media_type: str, state: str | None) -> Response:
-    """Send all items, or those in one state."""
+    """Send all items, or those in one state.
+
+    Raises:
+        ServerBusy: Too many requests that last long are under way.
+    """
+    places = web().waiters
+    take_place(places)
     write = _ndjson if media_type == NDJSON else _csv
     response = Response(_written(services(), import_id, state, write), mimetype=media_type)
+    response.call_on_close(places.release)
     suffix = "ndjson" if media_type == NDJSON else "csv"
     response.headers["Content-Disposition"] = f'attachment; filename="import-{import_id}.{suffix}"'
     return response
@@ -89,9 +94,5 @@ def _csv(part: Sequence[Result], is_first: bool) -> str:
         writer.writerow(FIELDS)
     for each in part:
         item = ImportItem.of(each)
-        writer.writerow([_cell(getattr(item, name)) for name in FIELDS])
+        writer.writerow([cell(getattr(item, name)) for name in FIELDS])
     return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -119,7 +119,7 @@ def get_import(import_id: UUID) -> Import:
             ImportItemPage, also=Binary((import_results.NDJSON, import_results.CSV))
         )
     },
-    problems=[errors.ImportNotFound],
+    problems=[errors.ImportNotFound, errors.ServerBusy],
 )
 def list_import_results(import_id: UUID) -> Response:
     """List what became of the items, in the sender's order.

@@ -1,18 +1,19 @@
 """Bodies of any size, read as they come in; nothing of them is held."""
 
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
+from core.settings import MIB
 from core.spool import Stream
 from web.services import take_place, web
 
-STALLED_S = 60.0
-"""A sender that says nothing for so long is taken for gone: it may be back, and wait for its own lock."""
+SHORT: Final = MIB
+"""Bytes of a body that is mostly there by the time that somebody reads it."""
 
 
 class _Body:
@@ -41,31 +42,32 @@ class _Body:
 
 
 @contextmanager
-def body() -> Iterator[Stream]:
-    """Open the body of this request, and give up on a sender that falls silent."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    if connection is None:
-        yield _Body()
-        return
-    usual = connection.gettimeout()
-    connection.settimeout(STALLED_S)
-    try:
-        yield _Body()
-    finally:
-        connection.settimeout(usual)
+def place() -> Iterator[None]:
+    """Hold a place while the body of this request is read, unless that is a short one.
 
-
-@contextmanager
-def long_body() -> Iterator[Stream]:
-    """Open a body of gigabytes: few are received at a time, so that other requests get through.
+    However slowly photos and archives come, other requests get through.
 
     Raises:
         ServerBusy: As many are on their way as may be.
     """
+    length = request.content_length
+    if "Transfer-Encoding" not in request.headers and (length or 0) <= SHORT:
+        yield
+        return
     places = web().waiters
     take_place(places)
     try:
-        with body() as stream:
-            yield stream
+        yield
     finally:
         places.release()
+
+
+@contextmanager
+def body() -> Iterator[Stream]:
+    """Open the body of this request.
+
+    Raises:
+        ServerBusy: See `place`.
+    """
+    with place():
+        yield _Body()

@@ -15,6 +15,7 @@ from core.gates import Gate
 from core.keeping import Keeps
 from core.offers import Upload
 from core.texts import LONGEST_NAME
+from web.api import streams
 from web.api.reading import clean_key
 
 FRAGMENT_HEADER = "X-Fragment"
@@ -190,7 +191,8 @@ def uploads(most: int) -> list[Upload]:
     Raises:
         InvalidRequest: None was chosen, or more than *most*; or a tag cannot be stored.
     """
-    chosen = [file for file in _files("photos") if file.filename]
+    with streams.place():
+        chosen = [file for file in _files("photos") if file.filename]
     if not 1 <= len(chosen) <= most:
         raise _wrong("photos", f"Choose 1 to {most} photos at a time.")
     tags = split_tags(request.form.get("tags", ""))

@@ -21,6 +21,7 @@ from core.keeping import Keeps
 from core.manifests import Format
 from core.offers import OnDuplicate, Upload
 from core.texts import LONGEST_NAME
+from web.api import streams
 from web.api.reading import clean_key
 from web.pages import forms
 from web.pages.trouble import Trouble, trouble
@@ -116,6 +117,8 @@ def index(collection_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/collections/<uuid:collection_id>/imports")
 def create(collection_id: UUID) -> ResponseReturnValue:
     """Make an import of what a plain form holds: an archive, a manifest, photos or a server folder."""
+    with streams.place():
+        request.files  # noqa: B018  reads the form
     try:
         import_id = _receive(collection_id)
     except FaceSearchError as error:
