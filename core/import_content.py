@@ -89,9 +89,15 @@ def append(
             raise mismatch(there, offset)
         if offset + coming > most:
             raise UploadTooLarge(f"More than {most:,} bytes would come.", max_bytes=most)
-        require_disk(services.settings, coming)
-    size = spool.append(stream, offset=offset, most=most)
-    if last or size == _receiving(services, import_id).bytes_expected:
+        require_disk(services.settings, coming, local=True)
+    size = spool.append(
+        stream, offset=offset, most=most, check=lambda: _receiving(services, import_id)
+    )
+    found = _with_content(services, import_id)
+    if found.state == "cancelled":
+        raise WrongState("This import takes no more bytes: it is cancelled.")
+    # Between the last byte and here somebody else may have started it.
+    if found.state == "receiving" and (last or size == found.bytes_expected):
         imports.start(services, doorbell, import_id)
     return size
 

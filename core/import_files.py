@@ -9,8 +9,10 @@ from core import imports, intake
 from core.archive_entries import LONGEST_NAME as LONGEST_KEY
 from core.archive_entries import printable
 from core.db import collections as collection_rows
+from core.db import import_items as item_rows
 from core.db import imports as rows
-from core.db.imports import Import, Result
+from core.db.import_items import Result
+from core.db.imports import Import
 from core.db.pool import Connection
 from core.doorbell import Doorbell
 from core.errors import (
@@ -163,7 +165,7 @@ def _open(conn: Connection, import_id: UUID, found: Import | None) -> Import:
 
 def _require_room(conn: Connection, services: Services, import_id: UUID) -> None:
     most = services.settings.import_ahead
-    if rows.open_items(conn, import_id, most=most) >= most:
+    if item_rows.open_items(conn, import_id, most=most) >= most:
         raise BacklogFull(f"{most:,} photos of this import wait for workers; send more later.")
 
 
@@ -178,10 +180,10 @@ def _write(
     with services.pool.connection() as conn:
         collection_rows.hold(conn, [home])
         _open(conn, import_id, rows.lock(conn, import_id))
-        there = rows.with_keys(conn, import_id, list(photos))
+        there = item_rows.with_keys(conn, import_id, list(photos))
         new = [photo for key, photo in photos.items() if key not in there]
         size = sum(len(photo.upload.data) for photo in new if isinstance(photo, Checked))
         position = rows.append(conn, import_id, entries=len(new), bytes=size)
         place = Place(home, import_id, import_id, options.on_duplicate, each_alone=True)
         store(conn, services, place, new, range(position, position + len(new)))
-        return rows.with_keys(conn, import_id, list(photos))
+        return item_rows.with_keys(conn, import_id, list(photos))

@@ -8,9 +8,11 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from core import imports, workers_seen
+from core.db import import_items as item_rows
 from core.db import imports as rows
 from core.db import jobs as job_rows
-from core.db.imports import Counts, Import
+from core.db.import_items import Counts
+from core.db.imports import Import
 from core.errors import BrokerUnavailable
 from core.import_wishes import Source
 from core.services import Services
@@ -147,7 +149,7 @@ def progress_of(services: Services, found: Import) -> Progress:
         ImportNotFound: It was deleted meanwhile.
     """
     with services.pool.connection() as conn:
-        counts = _counts(found) or rows.counts(conn, found.id)
+        counts = _counts(found) or item_rows.counts(conn, found.id)
         effort = job_rows.effort(conn, found.id)
         shared = found.closed_at is None and job_rows.others_wait(conn, found.id)
     over = found.closed_at is None and found.state != "receiving" and not counts.open

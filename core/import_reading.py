@@ -20,6 +20,7 @@ from psycopg.errors import ProgramLimitExceeded, UniqueViolation
 from core import forecast, imports
 from core.analysis import Analyser
 from core.db import collections as collection_rows
+from core.db import import_items as item_rows
 from core.db import imports as rows
 from core.db.imports import Import
 from core.errors import DiskFull, FaceSearchError, PhotoDiffers
@@ -230,7 +231,7 @@ def _read(
 ) -> None:
     """Read what is left, round by round."""
     with reading.services.pool.connection() as conn:
-        again = set(rows.unread(conn, reading.found.id))
+        again = set(item_rows.unread(conn, reading.found.id))
     with (
         sources.entries(reading.found) as entries,
         ThreadPoolExecutor(LOADED_AT_ONCE, thread_name_prefix="import") as loaders,
@@ -279,7 +280,7 @@ def _without_item(
     position = reading.found.entries_read
     while some := list(islice(photos, ROUND)):
         with reading.services.pool.connection() as conn:
-            known = rows.with_keys(conn, reading.found.id, [entry.key for entry in some])
+            known = item_rows.with_keys(conn, reading.found.id, [entry.key for entry in some])
         for entry in some:
             item = known.get(entry.key)
             if item is None:
@@ -333,7 +334,7 @@ def _wait_for_room(reading: _Reading, stop: threading.Event) -> None:
 
 def _held_up_by(reading: _Reading, settings: Settings) -> str | None:
     with reading.services.pool.connection() as conn:
-        open_items = rows.open_items(conn, reading.found.id, most=settings.import_ahead)
+        open_items = item_rows.open_items(conn, reading.found.id, most=settings.import_ahead)
     if open_items >= settings.import_ahead:
         return "backlog"
     try:
@@ -394,10 +395,10 @@ def _end(reading: _Reading) -> None:
         rows.passed_over(conn, found.id, reading.passed_over)
         if failure is None:
             rows.set_state(conn, found.id, "read")
-            rows.end_unread(conn, found.id, detail=GONE)
+            item_rows.end_unread(conn, found.id, detail=GONE)
         else:
             rows.set_state(conn, found.id, "failed", reason=failure.code, detail=str(failure))
-            rows.cancel_unread(conn, found.id)
+            item_rows.cancel_unread(conn, found.id)
     imports.settle(services, found.id)
 
 

@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from core import imports
+from core.db import import_items as item_rows
 from core.db import imports as rows
 from core.db import jobs as job_rows
 from core.services import Services
@@ -23,7 +24,7 @@ def sweep(services: Services) -> None:
         for each in rows.give_up(
             conn, max_attempts=services.settings.max_attempts, detail=READER_LOST
         ):
-            rows.cancel_unread(conn, each)
+            item_rows.cancel_unread(conn, each)
             logger.error("import %s was given up", each)
     _finish_cancelling(services)
     imports.settle(services)
@@ -47,7 +48,7 @@ def _finish_cancelling(services: Services) -> None:
         cancelled = [rows.get(conn, each) for each in rows.cancelled_ones(conn)]
         for each in cancelled:
             if each is not None:
-                rows.cancel_unread(conn, each.id)
+                item_rows.cancel_unread(conn, each.id)
     for each in cancelled:
         if each is not None:
             imports.forget_waiting(services, each)

@@ -6,7 +6,7 @@ when every item has its final state. `core.import_reading` does the reading.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -15,10 +15,12 @@ from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from core import intake
 from core.db import collections as collection_rows
 from core.db import images as image_rows
+from core.db import import_items as item_rows
 from core.db import imports as rows
 from core.db import jobs as job_rows
 from core.db import removals
-from core.db.imports import Import, Result
+from core.db.import_items import Result
+from core.db.imports import Import
 from core.db.pool import Connection
 from core.doorbell import Doorbell
 from core.errors import (
@@ -31,7 +33,7 @@ from core.errors import (
 )
 from core.import_wishes import Source, Wish, require_possible
 from core.removal import remove_files
-from core.services import Services
+from core.services import Services, require_disk
 from core.spool import Spool
 
 CANCELLED_AT_ONCE: Final = 200
@@ -62,6 +64,8 @@ def create(
             known = _same(conn, collection_id, wish)
             if known is not None:
                 return known, False
+            if wish.bytes is not None:
+                require_disk(services.settings, wish.bytes, local=True)
             import_id = job_rows.insert(conn, collection_id=collection_id, kind="import")
             job_rows.open_lane(conn, import_id, collection_id=collection_id)
             rows.insert(
@@ -122,7 +126,7 @@ def results(
     conn: Connection, import_id: UUID, *, limit: int, after: int = -1, state: str | None = None
 ) -> list[Result]:
     """Return up to *limit* items behind position *after*, in the sender's order."""
-    return rows.results(conn, import_id, limit=limit, after=after, state=state)
+    return item_rows.results(conn, import_id, limit=limit, after=after, state=state)
 
 
 def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
@@ -154,7 +158,13 @@ def start_whole(services: Services) -> None:
 
 def _start(services: Services, import_id: UUID) -> bool:
     """Say that everything was sent; return whether that is new."""
-    with services.pool.connection() as conn, _locked(conn, import_id) as found:
+    spool = Spool(services.settings, import_id)
+    spool.sync()  # here too, since it may take longer than a transaction should
+    with (
+        ExitStack() as until_committed,
+        services.pool.connection() as conn,
+        _locked(conn, import_id) as found,
+    ):
         if found.state in ("reading", "read"):
             return False
         if found.state != "receiving":
@@ -162,7 +172,8 @@ def _start(services: Services, import_id: UUID) -> bool:
         if found.source == Source.FILES:
             rows.set_state(conn, import_id, "read")
         else:
-            _require_whole(services, found)
+            until_committed.enter_context(spool.idle())
+            _require_whole(spool, found)
             rows.set_state(conn, import_id, "reading")
         rows.set_pace(conn, import_id, items=0)
     return True
@@ -189,14 +200,13 @@ def confirm(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
         return get(conn, import_id)
 
 
-def _require_whole(services: Services, found: Import) -> None:
-    spool = Spool(services.settings, found.id)
-    spool.require_idle()
+def _require_whole(spool: Spool, found: Import) -> None:
     there = spool.size()
     if not there:
         raise WrongState("Nothing was sent yet.")
     if found.bytes_expected is not None and there < found.bytes_expected:
         raise WrongState(f"{there:,} of {found.bytes_expected:,} bytes are there.", offset=there)
+    spool.sync()
 
 
 def pause(services: Services, import_id: UUID, *, paused: bool, doorbell: Doorbell) -> Import:
@@ -233,13 +243,13 @@ def retry(services: Services, doorbell: Doorbell, import_id: UUID, *, dead: bool
         if found.state == "cancelled":
             raise WrongState("This import is cancelled; make a new one of what is missing.")
         states = RETRIED_WITH_DEAD if dead else RETRIED
-        images = rows.lock_given_up(conn, import_id, states)
+        images = item_rows.lock_given_up(conn, import_id, states)
         job_rows.open_lane(conn, import_id, collection_id=found.collection_id)
         job_rows.pause_lane(conn, import_id, paused=found.paused)
-        photos = rows.retry_photos(conn, import_id, states, images)
+        photos = item_rows.retry_photos(conn, import_id, states, images)
         image_rows.all_wait_again(conn, images)
-        rows.end_sent_again(conn, import_id, states)
-        sources = rows.retry_sources(conn, import_id)
+        item_rows.end_sent_again(conn, import_id, states)
+        sources = item_rows.retry_sources(conn, import_id)
         if photos or sources:
             rows.reopen(conn, import_id)
             rows.set_pace(conn, import_id, items=_closed_items(conn, import_id))
@@ -264,7 +274,7 @@ def cancel(services: Services, import_id: UUID) -> Import:
             rows.set_state(conn, import_id, "cancelled", reason="cancelled")
             rows.set_paused(conn, import_id, paused=False)
             job_rows.pause_lane(conn, import_id, paused=False)
-        rows.cancel_unread(conn, import_id)
+        item_rows.cancel_unread(conn, import_id)
     forget_waiting(services, found)
     settle(services, import_id)
     with services.pool.connection() as conn:
@@ -277,8 +287,8 @@ def forget_waiting(services: Services, found: Import) -> None:
     while True:
         with services.pool.connection() as conn:
             collection_rows.hold(conn, [found.collection_id])
-            waiting = rows.lock_cancelled(conn, found.id, limit=CANCELLED_AT_ONCE)
-            gone = rows.cancel_photos(conn, found.id, waiting)
+            waiting = item_rows.lock_cancelled(conn, found.id, limit=CANCELLED_AT_ONCE)
+            gone = item_rows.cancel_photos(conn, found.id, waiting)
             for image_id in sorted(gone):
                 removals.doom_image(
                     conn, deletion, collection_id=found.collection_id, image_id=image_id
@@ -315,7 +325,7 @@ def settle(services: Services, import_id: UUID | None = None) -> list[UUID]:
     """Close imports (or this one) of which no item is open any more; return which."""
     with services.pool.connection() as conn:
         ended = rows.to_settle(conn, import_id)
-        counted = {each: rows.counts(conn, each) for each in ended}
+        counted = {each: item_rows.counts(conn, each) for each in ended}
         # One that was tried again at this moment has open items.
         ended = [each for each in ended if not counted[each].open]
         for each in ended:
@@ -349,5 +359,5 @@ def _locked(conn: Connection, import_id: UUID) -> Iterator[Import]:
 
 
 def _closed_items(conn: Connection, import_id: UUID) -> int:
-    counts = rows.counts(conn, import_id)
+    counts = item_rows.counts(conn, import_id)
     return counts.total - counts.open

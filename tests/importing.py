@@ -14,7 +14,8 @@ import pytest
 
 from core import import_files, imports, indexing
 from core.db.collections import Collection
-from core.db.imports import Import, Result
+from core.db.import_items import Result
+from core.db.imports import Import
 from core.import_reading import read_one
 from core.import_wishes import Options, Source, Wish
 from core.manifests import Format

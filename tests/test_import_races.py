@@ -9,7 +9,7 @@ import pytest
 
 from core import import_reading, import_sweep, imports, indexing, intake
 from core.blobs import FolderBlobs, Kind
-from core.db import imports as rows
+from core.db import import_items as item_rows
 from core.errors import SourceUnreachable
 from core.import_wishes import Options, Source
 from core.manifests import Format
@@ -33,7 +33,7 @@ def test_a_photo_that_is_sent_while_its_import_is_cancelled_stays(
 ) -> None:
     made = importing.of_archive({"1.png": photo(1), "2.png": photo(2)})
     importing.read()
-    lock = rows.lock_cancelled
+    lock = item_rows.lock_cancelled
 
     def late(conn: Any, import_id: Any, *, limit: int) -> Any:
         found = lock(conn, import_id, limit=limit)
@@ -44,7 +44,7 @@ def test_a_photo_that_is_sent_while_its_import_is_cancelled_stays(
                 conn.execute("SELECT 1 FROM images FOR UPDATE")
         return found
 
-    monkeypatch.setattr(rows, "lock_cancelled", late)
+    monkeypatch.setattr(item_rows, "lock_cancelled", late)
     imports.cancel(importing.services, made.id)
     importing.index()
 

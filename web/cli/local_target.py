@@ -12,7 +12,8 @@ import psycopg
 
 from core import collections, import_content, import_files, imports
 from core.db.collections import Collection
-from core.db.imports import Import, Result
+from core.db.import_items import Result
+from core.db.imports import Import
 from core.db.pool import expected
 from core.doorbell import Doorbell
 from core.errors import CollectionNotFound

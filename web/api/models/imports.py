@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from core.db.imports import Result
+from core.db.import_items import Result
 from core.import_progress import Expected, Limit, Progress, State
 from core.import_wishes import Options, Source
 from core.manifests import Format
