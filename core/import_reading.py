@@ -6,14 +6,13 @@ writes the items, so that after a crash the next reader goes on behind the last 
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from psycopg.errors import ProgramLimitExceeded, UniqueViolation
 
@@ -22,16 +21,15 @@ from core.analysis import Analyser
 from core.db import collections as collection_rows
 from core.db import import_items as item_rows
 from core.db import imports as rows
-from core.db.imports import Import
 from core.errors import DiskFull, FaceSearchError, PhotoDiffers
 from core.images import PhotoLimits
 from core.import_sources import Entry, Found, PassedOver, Sources, offer
+from core.import_turns import ROUND_BYTES, NotOursError, Reading, wait_for_room
 from core.import_wishes import Options, Source
 from core.indexing import SURROUNDINGS
 from core.leases import kept
 from core.offers import Refusal, Upload, check
-from core.services import Services, require_disk
-from core.settings import MIB, Settings
+from core.services import Services
 from core.spool import Spool
 from core.storing import Place, files_go_with_rows, store
 
@@ -40,19 +38,7 @@ logger = logging.getLogger(__name__)
 ROUND: Final = 32
 """Entries whose items are written in one transaction."""
 
-ROUND_BYTES: Final = 64 * MIB
-"""Of their photos together, beyond which a round is written early."""
-
 LOADED_AT_ONCE: Final = 8
-
-PAUSE_S: Final = 0.25
-"""Between two looks whether there is room again."""
-
-LONGEST_WAIT_S: Final = 10.0
-"""Without room for so long, a reader leaves the import to whoever finds room in it again."""
-
-TURN_S: Final = 60.0
-"""For which an import may have a reader, when there is no room for it and others wait for one."""
 
 READERS: Final = 8
 """Imports that one process reads at a time. Most of them wait for workers; the others are to wait for
@@ -64,51 +50,6 @@ HUNG_LEASES: Final = 60
 
 TRIES: Final = 3
 """To write a round: an external id may be taken by somebody else between a look and the writing."""
-
-
-class _NotOursError(Exception):
-    """The import was paused, cancelled, deleted, or others are to have their turn."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    """One import that is read by this thread.
-
-    Attributes:
-        passed_over: Entries that nobody meant to send.
-        failure: What ended the source early.
-    """
-
-    services: Services
-    found: Import
-    lease: UUID
-    passed_over: int = 0
-    failure: FaceSearchError | None = None
-    held_up_by: str | None = None
-    _began: float = field(default_factory=time.monotonic)
-
-    @property
-    def options(self) -> Options:
-        """Of the import."""
-        return Options.from_json(self.found.options)
-
-    @property
-    def had_its_turn(self) -> bool:
-        """Whether others that wait may have this thread, when there is no room anyway."""
-        return time.monotonic() - self._began >= TURN_S
-
-    def wait(self, held_up_by: str) -> None:
-        """Say why it waits, unless that was said.
-
-        Raises:
-            _NotOursError: It is not to be read any more.
-        """
-        with self.services.pool.connection() as conn:
-            if held_up_by != self.held_up_by:
-                rows.hold_up(conn, self.found.id, lease=self.lease, held_up_by=held_up_by)
-                self.held_up_by = held_up_by
-            if not rows.is_ours(conn, self.found.id, lease=self.lease):
-                raise _NotOursError
 
 
 def read_one(
@@ -140,11 +81,11 @@ def read_one(
         )
     if found is None:
         return False
-    reading = _Reading(services, found, lease)
+    reading = Reading(services, found, lease)
     try:
         with kept(partial(_renew, reading), settings.lease_s, most_leases=HUNG_LEASES):
             _read_all(reading, analysers, ring, stop)
-    except _NotOursError:
+    except NotOursError:
         with services.pool.connection() as conn:
             rows.let_go(conn, found.id, lease=lease)
     except Exception as error:
@@ -154,7 +95,7 @@ def read_one(
     return True
 
 
-def _note(reading: _Reading, error: Exception) -> None:
+def _note(reading: Reading, error: Exception) -> None:
     told = str(error) if isinstance(error, FaceSearchError) else f"{type(error).__name__}."
     with reading.services.pool.connection() as conn:
         rows.note(
@@ -175,7 +116,7 @@ def _in_the_way(error: Exception) -> str | None:
     return "storage" if isinstance(error, SURROUNDINGS) else None
 
 
-def _renew(reading: _Reading) -> None:
+def _renew(reading: Reading) -> None:
     # Whether it is still ours the thread that reads it will see, too.
     lease_s = reading.services.settings.lease_s
     with reading.services.pool.connection() as conn:
@@ -183,7 +124,7 @@ def _renew(reading: _Reading) -> None:
 
 
 def _read_all(
-    reading: _Reading,
+    reading: Reading,
     analysers: Mapping[str, Analyser],
     ring: Callable[[], None],
     stop: threading.Event,
@@ -202,7 +143,7 @@ def _read_all(
     _end(reading)
 
 
-def _prepare(reading: _Reading, sources: Sources) -> None:
+def _prepare(reading: Reading, sources: Sources) -> None:
     """Look at the whole before its first entry: is it what was sent, and how much is it?"""
     found, settings = reading.found, reading.services.settings
     if found.entries_read or found.entries_expected is not None:
@@ -220,14 +161,14 @@ def _prepare(reading: _Reading, sources: Sources) -> None:
     reading.found = replace(found, entries_expected=expected)
 
 
-def _forecast(reading: _Reading, sources: Sources, analysers: Mapping[str, Analyser]) -> None:
+def _forecast(reading: Reading, sources: Sources, analysers: Mapping[str, Analyser]) -> None:
     made = forecast.run(reading.services, sources, reading.found, analysers)
     with reading.services.pool.connection() as conn:
         rows.set_forecast(conn, reading.found.id, made.to_json())
 
 
 def _read(
-    reading: _Reading, sources: Sources, ring: Callable[[], None], stop: threading.Event
+    reading: Reading, sources: Sources, ring: Callable[[], None], stop: threading.Event
 ) -> None:
     """Read what is left, round by round."""
     with reading.services.pool.connection() as conn:
@@ -238,7 +179,7 @@ def _read(
     ):
         wanted = _wanted(reading, entries, again)
         while True:
-            _wait_for_room(reading, stop)
+            wait_for_room(reading, stop)
             part = _round(wanted, loaders, reading.options)
             if not part:
                 break
@@ -247,7 +188,7 @@ def _read(
 
 
 def _wanted(
-    reading: _Reading, entries: Iterator[Found], again: Container[int]
+    reading: Reading, entries: Iterator[Found], again: Container[int]
 ) -> Iterator[tuple[int, Entry]]:
     """Yield the entries without items, with their positions; what ends them early is kept."""
     begun = reading.found.entries_read
@@ -265,7 +206,7 @@ def _wanted(
         reading.failure = error
 
 
-def _photos(reading: _Reading, entries: Iterator[Found]) -> Iterator[Entry]:
+def _photos(reading: Reading, entries: Iterator[Found]) -> Iterator[Entry]:
     for each in entries:
         if isinstance(each, PassedOver):
             reading.passed_over += each.count
@@ -274,7 +215,7 @@ def _photos(reading: _Reading, entries: Iterator[Found]) -> Iterator[Entry]:
 
 
 def _without_item(
-    reading: _Reading, photos: Iterator[Entry], again: Container[int]
+    reading: Reading, photos: Iterator[Entry], again: Container[int]
 ) -> Iterator[tuple[int, Entry]]:
     """Find by their names the files of a folder that have items: it may have changed meanwhile."""
     position = reading.found.entries_read
@@ -310,50 +251,11 @@ def _round(
     return part
 
 
-def _wait_for_room(reading: _Reading, stop: threading.Event) -> None:
-    """Return when the workers are not too far behind, and there is disk for another round.
-
-    Raises:
-        _NotOursError: Until then somebody else shall have this thread, or the process ends.
-    """
-    settings = reading.services.settings
-    waited = 0.0
-    while True:
-        if stop.is_set():
-            raise _NotOursError
-        held_up_by = _held_up_by(reading, settings)
-        if held_up_by is None:
-            reading.held_up_by = None  # as the next round writes down
-            return
-        reading.wait(held_up_by)
-        if (waited >= LONGEST_WAIT_S or reading.had_its_turn) and _others_wait(reading):
-            raise _NotOursError
-        stop.wait(PAUSE_S)
-        waited += PAUSE_S
-
-
-def _held_up_by(reading: _Reading, settings: Settings) -> str | None:
-    with reading.services.pool.connection() as conn:
-        open_items = item_rows.open_items(conn, reading.found.id, most=settings.import_ahead)
-    if open_items >= settings.import_ahead:
-        return "backlog"
-    try:
-        require_disk(settings, ROUND_BYTES)
-    except DiskFull:
-        return "disk"
-    return None
-
-
-def _others_wait(reading: _Reading) -> bool:
-    with reading.services.pool.connection() as conn:
-        return rows.reading_waits(conn, max_attempts=reading.services.settings.max_attempts)
-
-
-def _write(reading: _Reading, part: Sequence[Loaded]) -> bool:
+def _write(reading: Reading, part: Sequence[Loaded]) -> bool:
     """Write the items of a round and how far it is; return whether workers have something to do.
 
     Raises:
-        _NotOursError: Nothing was written: it is not to be read any more.
+        NotOursError: Nothing was written: it is not to be read any more.
     """
     services, found = reading.services, reading.found
     limits = PhotoLimits.of(services.settings)
@@ -375,7 +277,7 @@ def _write(reading: _Reading, part: Sequence[Loaded]) -> bool:
                     bytes_read=max(entry.bytes_read for _, entry, _ in part),
                 )
                 if not ours:
-                    raise _NotOursError
+                    raise NotOursError
                 done = store(conn, services, place, photos, [position for position, _, _ in part])
             return any(each.state == "waiting" for each in done)
         except UniqueViolation:
@@ -384,7 +286,7 @@ def _write(reading: _Reading, part: Sequence[Loaded]) -> bool:
     raise AssertionError("the last try returns or raises")
 
 
-def _end(reading: _Reading) -> None:
+def _end(reading: Reading) -> None:
     """Write down that all is read, or why the rest is not."""
     services, found, failure = reading.services, reading.found, reading.failure
     with services.pool.connection() as conn:

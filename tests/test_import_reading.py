@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core import import_reading, import_sweep, imports, storing
+from core import import_reading, import_sweep, import_turns, imports, storing
 from core.blobs import FolderBlobs
 from core.errors import DiskFull, SourceUnreachable, StorageUnavailable
 from core.import_wishes import Options, Source
@@ -184,7 +184,7 @@ def test_an_import_is_read_no_further_ahead_than_is_useful(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     with_settings(import_ahead=import_reading.ROUND)
-    monkeypatch.setattr(import_reading, "LONGEST_WAIT_S", 0.0)
+    monkeypatch.setattr(import_turns, "LONGEST_WAIT_S", 0.0)
     first, second = importing.of_archive(many), importing.of_archive(many)
 
     assert importing.read()
@@ -207,7 +207,7 @@ def test_a_reader_waits_while_the_disk_is_nearly_full(
         if full.is_set():
             raise DiskFull("There is too little disk.")
 
-    monkeypatch.setattr(import_reading, "require_disk", require)
+    monkeypatch.setattr(import_turns, "require_disk", require)
     reader = threading.Thread(target=importing.read)
     reader.start()
     while importing.get(made).held_up_by != "disk":
