@@ -12,7 +12,7 @@ from core.errors import InvalidRequest, UploadTooLarge
 from core.manifests import Format
 from core.offers import OnDuplicate, Upload
 from core.person_folders import person_of
-from core.services import Services, require_disk
+from core.services import Services
 from core.settings import GIB, Settings
 
 
@@ -124,14 +124,13 @@ def most_bytes(settings: Settings) -> int:
 
 
 def require_possible(services: Services, wish: Wish) -> None:
-    """Refuse an import that makes no sense, or that there is no room for.
+    """Refuse an import that makes no sense.
 
     Raises:
         InvalidRequest: Something is said that does not belong to its source, or is missing; or it is a
             dry run of photos that are sent one by one.
         SourceNotAllowed, SourceMissing: The folder may not be read, or is not there.
         UploadTooLarge: More bytes are announced than are taken.
-        DiskFull: The announced bytes would leave too little disk.
     """
     options = wish.options
     content = wish.source in (Source.ARCHIVE, Source.MANIFEST)
@@ -147,7 +146,6 @@ def require_possible(services: Services, wish: Wish) -> None:
         most = most_bytes(services.settings)
         if wish.bytes > most:
             raise UploadTooLarge(f"An import has {most:,} bytes at most.", max_bytes=most)
-        require_disk(services.settings, wish.bytes)
 
 
 def _require(

@@ -96,18 +96,21 @@ def blob_folder(settings: Settings) -> Path:
     return settings.data_dir / "blobs"
 
 
-def require_disk(settings: Settings, incoming_bytes: int) -> None:
+def require_disk(settings: Settings, incoming_bytes: int, *, local: bool = False) -> None:
     """Refuse photos that would leave less disk than the operator wants free.
 
     Where photos go to a bucket, only what is free now counts: an embedded Postgres and the logs grow
     here all the same.
+
+    Args:
+        local: They stay on this machine for now, wherever photos go.
 
     Raises:
         DiskFull: There is too little.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.data_dir).free
-    if settings.blobs_url is None:
+    if local or settings.blobs_url is None:
         free -= incoming_bytes
     if free < settings.min_free_disk_mib * MIB:
         raise DiskFull(

@@ -8,8 +8,9 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 from uuid import UUID
@@ -56,7 +57,14 @@ class Spool:
         except FileNotFoundError:
             return 0
 
-    def append(self, stream: Stream, *, offset: int, most: int | None = None) -> int:
+    def append(
+        self,
+        stream: Stream,
+        *,
+        offset: int,
+        most: int | None = None,
+        check: Callable[[], object] | None = None,
+    ) -> int:
         """Add what *stream* gives, durably before this returns; return the new size.
 
         What came before a stream broke off stays: the sender asks for the size and goes on there.
@@ -64,6 +72,7 @@ class Spool:
         Args:
             offset: Where the sender believes that these bytes begin.
             most: Bytes that there may be in the end.
+            check: Called when nobody else can add any more, or say that all is there; its errors end it.
 
         Raises:
             OffsetMismatch: More or fewer bytes are there.
@@ -74,29 +83,51 @@ class Spool:
         with full_disk_told():
             make_folder(self.folder)
             with self.path.open("ab") as file, _alone(file):
+                if check is not None:
+                    check()
                 there = file.seek(0, os.SEEK_END)
                 if there != offset:
                     raise mismatch(there, offset)
+                if there == 0:
+                    with suppress(FileNotFoundError):  # it is cancelled at this moment
+                        sync_folder(self.folder)
                 try:
                     self._copy(stream, file, most)
                 finally:
                     sync_file(file)
                 return file.tell()
 
-    def require_idle(self) -> None:
-        """Refuse while somebody adds to the archive or manifest.
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """Keep others from adding to the archive or manifest.
 
         Raises:
             UploadBusy: Somebody does.
         """
-        with suppress(FileNotFoundError), self.path.open("rb") as file, _alone(file):
-            pass
+        with ExitStack() as held:
+            with suppress(FileNotFoundError):
+                held.enter_context(_alone(held.enter_context(self.path.open("rb"))))
+            yield
+
+    def sync(self) -> None:
+        """Make durable what a process that was killed had received of the archive or manifest."""
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            sync_folder(self.folder)
+
+    def changed_at(self) -> datetime | None:
+        """Return when the last bytes of anything came; None where nothing did."""
+        times = []
+        for path in (self.path, self.folder / _FILES):
+            with suppress(FileNotFoundError):
+                times.append(path.stat().st_mtime)
+        return datetime.fromtimestamp(max(times), UTC) if times else None
 
     def _copy(self, stream: Stream, file: BinaryIO, most: int | None) -> None:
         size, looked = file.tell(), -LOOK_EVERY
         while chunk := stream.read(CHUNK):
             if size - looked >= LOOK_EVERY:
-                require_disk(self._settings, LOOK_EVERY)
+                require_disk(self._settings, LOOK_EVERY, local=True)
                 looked = size
             if most is not None and size + len(chunk) > most:
                 file.write(chunk[: most - size])
@@ -111,7 +142,7 @@ class Spool:
             UploadTooLarge: It has more than *most* bytes.
             DiskFull: There is too little disk.
         """
-        require_disk(self._settings, most)
+        require_disk(self._settings, most, local=True)
         path = self._file(name)
         make_folder(path.parent)
         new = path.with_name(f"{path.name}.{os.urandom(8).hex()}")

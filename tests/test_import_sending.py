@@ -1,0 +1,150 @@
+"""Bytes on their way into an import: room for them, their durability, and who says that all are there."""
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core import import_content, import_sweep, imports
+from core.errors import DiskFull, UploadBusy, WrongState
+from core.import_wishes import Source
+from core.services import require_disk
+from core.settings import MIB
+from core.spool import LOOK_EVERY, Spool
+from tests.importing import Importing, archive
+
+Photo = Callable[[int], bytes]
+
+
+def send(importing: Importing, made: Any, data: bytes, offset: int = 0, **more: Any) -> int:
+    return import_content.append(
+        importing.services,
+        importing.doorbell,
+        made.id,
+        io.BytesIO(data),
+        offset=offset,
+        **{"coming": len(data), **more},
+    )
+
+
+def test_archives_need_room_here_also_where_photos_go_to_a_bucket(importing: Importing) -> None:
+    settings = importing.services.settings.model_copy(update={"blobs_url": "s3://photos"})
+    importing.services = replace(importing.services, settings=settings)
+    much = settings.max_import_gib * 1024 * MIB
+    free = SimpleNamespace(free=much)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: free)
+
+        require_disk(settings, much)
+        with pytest.raises(DiskFull):
+            importing.create(Source.ARCHIVE, bytes=much)
+        made = importing.create(Source.ARCHIVE)
+        free.free = settings.min_free_disk_mib * MIB + LOOK_EVERY
+        with pytest.raises(DiskFull):
+            send(importing, made, b"1", coming=LOOK_EVERY + 1)
+        assert send(importing, made, b"1") == 1
+        free.free -= 1
+        with pytest.raises(DiskFull):
+            send(importing, made, b"2", 1, coming=None)
+
+
+def test_an_import_that_is_known_needs_no_room_for_what_is_there(
+    importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {"bytes": LOOK_EVERY + 1}
+    made = importing.create(Source.ARCHIVE, **large, external_id="a")
+    send(importing, made, b"12345678")
+    free = importing.services.settings.min_free_disk_mib * MIB + LOOK_EVERY
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+
+    assert importing.create(Source.ARCHIVE, **large, external_id="a").id == made.id
+    with pytest.raises(DiskFull):
+        importing.create(Source.ARCHIVE, **large, external_id="b")
+    assert send(importing, made, b"90", 8) == 10
+
+
+def test_what_a_killed_process_received_is_durable_before_it_counts(
+    importing: Importing, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive({"a.png": photo(1)})
+    made = importing.create(Source.ARCHIVE, bytes=len(content))
+    folder = importing.spool(made)
+    folder.mkdir(parents=True)
+    (folder / "content").write_bytes(content)  # it was killed before it could sync
+    synced: list[tuple[str, str]] = []
+    sync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append((os.readlink(f"/proc/self/fd/{handle}"), importing.get(made).state))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    import_sweep.sweep(importing.services)
+
+    assert importing.get(made).state == "reading"
+    assert {(str(folder / "content"), "receiving"), (str(folder), "receiving")} <= set(synced)
+
+
+def test_whoever_sent_the_last_bytes_is_told_so_though_somebody_else_started_it(
+    importing: Importing, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive({"a.png": photo(1)})
+    made = importing.create(Source.ARCHIVE, bytes=len(content))
+    append = Spool.append
+
+    def then_swept(*given: Any, **more: Any) -> int:
+        size = append(*given, **more)
+        import_sweep.sweep(importing.services)
+        return size
+
+    monkeypatch.setattr(Spool, "append", then_swept)
+
+    assert send(importing, made, content) == len(content)
+    assert importing.get(made).state == "reading"
+
+
+def test_nothing_is_added_to_an_import_that_was_started_at_this_moment(
+    importing: Importing, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = archive({"a.png": photo(1)})
+    made = importing.create(Source.ARCHIVE)
+    send(importing, made, content)
+    append = Spool.append
+
+    def started_first(*given: Any, **more: Any) -> int:
+        imports.start(importing.services, importing.doorbell, made.id)
+        return append(*given, **more)
+
+    monkeypatch.setattr(Spool, "append", started_first)
+    with pytest.raises(WrongState):
+        send(importing, made, b"more", len(content))
+
+    assert (importing.spool(made) / "content").read_bytes() == content
+    importing.run()
+    assert importing.ends(made) == [("a.png", "indexed", None)]
+
+
+def test_nobody_adds_while_an_import_is_being_started(
+    importing: Importing, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = importing.create(Source.ARCHIVE)
+    send(importing, made, archive({"a.png": photo(1)}))
+    refused: list[UploadBusy] = []
+    size = Spool.size
+
+    def and_somebody_adds(spool: Spool) -> int:
+        there = size(spool)
+        if not refused:
+            with pytest.raises(UploadBusy) as caught:
+                spool.append(io.BytesIO(b"more"), offset=there)
+            refused.append(caught.value)
+        return there
+
+    monkeypatch.setattr(Spool, "size", and_somebody_adds)
+
+    assert imports.start(importing.services, importing.doorbell, made.id).state == "reading"
+    assert refused
