@@ -1,6 +1,7 @@
 """Photos on their way to a server, by a command that talks HTTP to the real web process."""
 
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -11,15 +12,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 
+from core.errors import FaceSearchError, NotAuthenticated, SetupError, WrongState
 from core.settings import CLIENT_KEY, CLIENT_SERVER
 from tests.cli.conftest import ROOT, Ingesting, Server, ends, told
 from tests.packing import zipped
 from web.cli import sending, targets
 from web.cli.server_target import ServerTarget
 from web.cli.services import PARTLY
-from web.cli.targets import Photo
+from web.cli.targets import Patience, Photo
 
 
 @pytest.fixture
@@ -302,6 +305,48 @@ def test_what_is_no_server_of_ours_is_said(
 
     assert result.exit_code == 1
     assert told in result.stderr
+
+
+PROBLEM = {"Content-Type": "application/problem+json", "Content-Length": "120"}
+
+
+def talking_to(answer: Callable[[httpx.Request], httpx.Response]) -> ServerTarget:
+    client = httpx.Client(base_url="https://faces.test", transport=httpx.MockTransport(answer))
+    return ServerTarget(client, "https://faces.test", Patience(tell=lambda _: None))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, NotAuthenticated), (409, WrongState), (404, FaceSearchError)],
+)
+def test_an_error_without_a_body_is_told(status: int, error: type[FaceSearchError]) -> None:
+    target = talking_to(lambda _: httpx.Response(status, headers=PROBLEM))
+
+    with pytest.raises(error):
+        target.size(UUID(int=1))
+
+
+def test_a_look_at_what_is_there_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "FIRST_WAIT_S", 0.001)
+    answers = [
+        httpx.Response(503, headers=PROBLEM),
+        httpx.Response(429, headers=PROBLEM),
+        httpx.Response(200, headers={"Upload-Offset": "7"}),
+    ]
+
+    assert talking_to(lambda _: answers.pop(0)).size(UUID(int=1)) == 7
+
+
+def test_a_wrong_certificate_is_not_waited_for() -> None:
+    tries: list[httpx.Request] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        tries.append(request)
+        raise httpx.ConnectError("it is self-signed") from ssl.SSLCertVerificationError()
+
+    with pytest.raises(SetupError, match="certificate"):
+        talking_to(refuse).limits()
+    assert len(tries) == 1
 
 
 @pytest.mark.parametrize("address", ["faces.example.org", "ftp://faces.example.org", "https://"])

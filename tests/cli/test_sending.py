@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from core.errors import BacklogFull, DatabaseBusy, ImportNotFound, WrongState
-from core.import_wishes import Options, Wish
+from core.import_wishes import Options, Source, Wish
 from core.settings import MIB
 from web.cli import targets
 from web.cli.import_bars import Bars
 from web.cli.ingesting import Asked, Run
 from web.cli.local_target import LocalTarget
-from web.cli.sending import Known, Order
+from web.cli.sending import Known, Order, send_content
 from web.cli.targets import Limits, Patience, Photo, Row, StoppedError, View
 
 PHOTO = b"x" * 1000
@@ -170,6 +170,62 @@ def test_what_cannot_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DatabaseBusy):
         Patience().with_retries(lambda: ask(DatabaseBusy("Busy.")))
     assert len(tries) > 2
+
+
+def test_what_the_tries_take_counts_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "FIRST_WAIT_S", 0.0001)
+    monkeypatch.setattr(targets, "PATIENCE_S", 0.05)
+    tries: list[int] = []
+
+    def ask() -> None:
+        tries.append(1)
+        time.sleep(0.04)
+        raise DatabaseBusy("Busy.")
+
+    with pytest.raises(DatabaseBusy):
+        Patience().with_retries(ask)
+    assert len(tries) == 2
+
+
+class Content(Sink):
+    """Takes no bytes of an archive, or none after the first look.
+
+    Attributes:
+        state: Of the import.
+    """
+
+    def __init__(self, state: str, *, looks: bool) -> None:
+        super().__init__()
+        self.state = state
+        self.looks = looks
+
+    def size(self, import_id: UUID) -> int:
+        if self.looks:
+            return 0
+        raise WrongState("It takes no bytes.")
+
+    def append(self, import_id: UUID, data: bytes, offset: int) -> int:
+        raise WrongState("It takes no bytes.")
+
+    def get(self, import_id: UUID) -> View:
+        return replace(super().get(import_id), source="archive", state=self.state)
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_an_archive_whose_last_answer_got_lost_goes_on(tmp_path: Path, *, looks: bool) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(PHOTO)
+    over, running, waits = (
+        Content(state, looks=looks) for state in ("cancelled", "running", "receiving")
+    )
+
+    def sent(target: Content) -> View:
+        view = target.create(UUID(int=1), Wish(Source.ARCHIVE, "a.zip"))
+        return send_content(run(target).order, path, view)
+
+    assert (sent(over).state, sent(running).state) == ("cancelled", "running")
+    with pytest.raises(WrongState):
+        sent(waits)
 
 
 def test_nobody_waits_after_the_command_was_ended() -> None:

@@ -289,8 +289,8 @@ def send_content(order: Order, path: Path, view: View) -> View:
         whole = file.seek(0, os.SEEK_END)
         try:
             there = order.target.size(view.id)
-        except WrongState:  # it has everything: the answer to the last part got lost
-            return order.target.get(view.id)
+        except WrongState as error:
+            return _whole_or_over(order, view, error)
         order.bars.sent(there)
         while there < whole:
             file.seek(there)
@@ -302,9 +302,24 @@ def send_content(order: Order, path: Path, view: View) -> View:
                 there = order.target.append(view.id, data, there)
             except OffsetMismatch as error:  # the answer to a part got lost
                 there = int(error.details["offset"])
+            except WrongState as error:  # the answer to the last part did
+                return _whole_or_over(order, view, error)
             order.bars.sent(there - was)
     order.bars.all_sent()
     return _start(order, view)
+
+
+def _whole_or_over(order: Order, view: View, error: WrongState) -> View:
+    """Return an import that takes no more bytes because it has them all, or is over.
+
+    Raises:
+        WrongState: It is neither.
+    """
+    newest = order.target.get(view.id)
+    if newest.takes_more:
+        raise error
+    order.bars.all_sent()
+    return newest
 
 
 def count_meanwhile(order: Order, files: Callable[[], Iterator[PhotoFile]]) -> None:

@@ -1,5 +1,6 @@
 """Imports of a server, by its HTTP API."""
 
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -173,6 +174,10 @@ class ServerTarget:
             answer = self._client.request(method, f"/v1{path}", **more)
         except httpx.TransportError as error:
             what = str(error) or type(error).__name__
+            if _is_untrusted(error):
+                raise SetupError(
+                    f"The certificate of {self._client.base_url} is not to be trusted: {what}."
+                ) from error
             raise ServerUnreachable(
                 f"The server at {self._client.base_url} cannot be reached: {what}."
             ) from error
@@ -206,11 +211,25 @@ def server_target(address: str, key: str | None, patience: Patience) -> Iterator
         yield ServerTarget(client, address, patience)
 
 
+def _is_untrusted(error: BaseException) -> bool:
+    """Say whether a certificate is wrong, which no waiting mends."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
 _OURS: Final[Mapping[str, type[FaceSearchError]]] = {
     each.code: each
     for each in vars(errors).values()
     if isinstance(each, type) and issubclass(each, FaceSearchError)
 }
+
+
+_BARE: Final[Mapping[int, type[FaceSearchError]]] = {CONFLICT: WrongState}
+"""What an answer without a body means: to HEAD, which has none."""
 
 
 def _problem(answer: httpx.Response) -> FaceSearchError:
@@ -225,8 +244,8 @@ def _problem(answer: httpx.Response) -> FaceSearchError:
     kind = _OURS.get(code or "", FaceSearchError)
     if status == UNAUTHORIZED:
         return NotAuthenticated("The server does not take this API key.")
-    if code is None and status == CONFLICT:  # an answer without a body, to HEAD
-        kind = WrongState
+    if code is None and status in _BARE:
+        kind = _BARE[status]
     if kind is FaceSearchError and (status in {TOO_MANY, *NO_GATEWAY} or told.get("retryable")):
         return ServerUnreachable(sentence or f"The server is busy: status {status}.", **details)
     made = kind.__new__(kind)  # some of them are made of what they are about, not of a sentence
@@ -240,8 +259,8 @@ def _problem(answer: httpx.Response) -> FaceSearchError:
 
 def _told(answer: httpx.Response) -> dict[str, Any]:
     """Return the problem document of an answer; nothing where there is none."""
-    if answer.headers.get("Content-Type", "") != "application/problem+json":
-        return {}
+    if answer.headers.get("Content-Type", "") != "application/problem+json" or not answer.content:
+        return {}  # an answer to HEAD has no body
     found: dict[str, Any] = answer.json()
     return found
 

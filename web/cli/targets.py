@@ -4,6 +4,7 @@ What they send, in which order, and what they show of it is the same code for bo
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -219,7 +220,7 @@ class Patience:
             FaceSearchError: It cannot, or did not for `PATIENCE_S`.
             StoppedError: The command is being ended.
         """
-        waited, pause = 0.0, FIRST_WAIT_S
+        began, pause, has_told = time.monotonic(), FIRST_WAIT_S, False
         while True:
             if self.stop.is_set():
                 raise StoppedError
@@ -227,15 +228,17 @@ class Patience:
                 result = call()
             except FaceSearchError as error:
                 # Room in the backlog comes with the workers; whoever follows the import sees to them.
-                if not error.retryable or (error.code != "backlog_full" and waited > PATIENCE_S):
+                # What a try took counts, too: a server that swallows all says so after minutes.
+                is_late = time.monotonic() - began > PATIENCE_S
+                if not error.retryable or (error.code != "backlog_full" and is_late):
                     raise
                 told = error.details.get("retry_after_s")
                 wait_s = min(float(told) if told else pause, LONGEST_WAIT_S)
                 self.tell(str(error))
                 self.stop.wait(wait_s)
-                waited, pause = waited + wait_s, min(pause * 2, LONGEST_WAIT_S)
+                has_told, pause = True, min(pause * 2, LONGEST_WAIT_S)
             else:
-                if waited:
+                if has_told:
                     self.tell(None)
                 return result
 
