@@ -171,3 +171,13 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_text(
     table = somewhere.run("imports", "results", import_id, "--csv").stdout.splitlines()
 
     assert [row["key"] for row in csv.DictReader(table)] == ["'=1+1.png"]
+
+
+def test_one_that_somebody_cancels_is_not_all_right(somewhere: Ingesting, tmp_path: Path) -> None:
+    folder = somewhere.folder(tmp_path / "one", range(2))
+    import_id = str(told(somewhere(folder, "--no-wait", "--json"))["import_id"])
+    somewhere.run("imports", "cancel", import_id)
+
+    watched = somewhere.run("imports", "watch", import_id)
+
+    assert watched.exit_code == PARTLY

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from core.import_progress import Limit
 from tests.cli.conftest import Ingesting, ends, told
 from web.cli import import_bars
 from web.cli.local_target import LocalTarget
@@ -323,8 +324,25 @@ def test_a_dry_run_of_a_folder_tries_a_sample_and_stores_nothing(
     forecast = told(for_programs)
     assert (forecast["entries"], forecast["sampled"], forecast["faces"]) == (5, 5, 4)
     assert forecast["reasons"] == {"unsupported_format": 1}
+    assert forecast["import_id"] is None
     assert "5, of which 5 were tried" in for_people.stdout
+    assert "confirm" not in for_people.stdout
     assert ingesting.stored() == set()
+    assert ingesting.imports() == []
+
+
+def test_a_dry_run_that_nobody_tries_leaves_nothing_to_confirm(
+    ingesting: Ingesting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ingesting.folder(tmp_path / "trip", range(2))
+    monkeypatch.setattr(import_bars, "NEEDS_SOMEBODY", frozenset({Limit.WORKERS.value}))
+    monkeypatch.setattr(import_bars, "PATIENCE_S", 0.1)
+
+    result = ingesting(folder, "--dry-run")
+
+    [made] = ingesting.imports()
+    assert result.exit_code == 1
+    assert made.state == "cancelled"
 
 
 def test_paths_a_manifest_and_a_folder_of_the_server_exclude_each_other(

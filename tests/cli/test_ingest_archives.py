@@ -181,6 +181,24 @@ def test_a_dry_run_of_an_archive_stores_nothing(ingesting: Ingesting, tmp_path: 
     assert ingesting.stored() == set()
 
 
+def test_a_dry_run_of_an_archive_says_how_to_go_on_and_can(
+    ingesting: Ingesting, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped([("1.png", ingesting.photo(1))]))
+
+    with ingesting.worker():
+        tried = ingesting(tmp_path / "a.zip", "--dry-run")
+        [made] = ingesting.imports()
+        again = ingesting.run("imports", "watch", made.id, "--json")
+        ingesting.run("imports", "confirm", made.id)
+        watched = ingesting.run("imports", "watch", made.id)
+
+    assert f"  facesearch imports confirm {made.id}\n" in tried.stdout
+    assert f"  facesearch imports delete {made.id}\n" in tried.stdout
+    assert told(again)["import_id"] == str(made.id)
+    assert watched.stdout == "1 photos: 1 indexed.\n"
+
+
 def test_a_dry_run_is_of_one_import(ingesting: Ingesting, tmp_path: Path) -> None:
     ingesting.folder(tmp_path / "mixed", range(1))
     (tmp_path / "mixed" / "a.zip").write_bytes(zipped([("1.png", ingesting.photo(1))]))

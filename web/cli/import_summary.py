@@ -39,9 +39,9 @@ class Summary:
 
     @property
     def refused_any(self) -> bool:
-        """Whether something was refused, or the rest of an import could not be read."""
+        """Whether something was refused, or the rest of an import could not be read or was cancelled."""
         return any(self.states[state] for state in REFUSED) or any(
-            view.state == "failed" for view in self._views
+            view.state in ("failed", "cancelled") for view in self._views
         )
 
     def print_json(self) -> None:
@@ -133,10 +133,13 @@ def _sum(counts: Sequence[Mapping[str, int]], others: Sequence[str]) -> Counter[
     return found
 
 
-def print_forecast(forecast: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print what a dry run found."""
+def print_forecast(
+    target: Target, forecast: Mapping[str, Any], kept: View | None, *, as_json: bool
+) -> None:
+    """Print what a dry run found, and how to go on with it where it is kept."""
     if as_json:
-        click.echo(json.dumps(forecast, default=str, ensure_ascii=False))
+        told = {**forecast, "import_id": None if kept is None else kept.id}
+        click.echo(json.dumps(told, default=str, ensure_ascii=False))
         return
     table = Table(show_header=False, box=None)
     table.add_row("photos", f"{forecast['entries']:,}, of which {forecast['sampled']:,} were tried")
@@ -148,3 +151,7 @@ def print_forecast(forecast: Mapping[str, Any], *, as_json: bool) -> None:
     table.add_row("time of one worker", duration(forecast["seconds"]))
     table.add_row("disk", decimal(int(forecast["bytes"])))
     output().print(table)
+    if kept is not None:
+        click.echo("Nothing is in the collection yet. To import all of it, or to forget it:")
+        for verb in ("confirm", "delete"):
+            click.echo(f"  facesearch imports {verb} {kept.id}{target.options}")

@@ -102,8 +102,8 @@ def watch(
     with open_target(server, key, patience) as target:
         with Bars() as bars:
             view = Watch(target, bars).until_over(target.get(import_id))
-        if view.forecast is not None:
-            print_forecast(view.forecast, as_json=as_json)
+        if view.forecast is not None and view.options["dry_run"]:
+            print_forecast(target, view.forecast, view, as_json=as_json)
             return
         summary = Summary(target, [view], [])
         if as_json:

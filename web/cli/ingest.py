@@ -45,7 +45,9 @@ MOST_JOBS = 8
               help="Requests with photos at the same time.")  # fmt: skip
 @click.option("--new", "anew", is_flag=True,
               help="Do not go on with what the same command began before.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Try a sample, store nothing, say what would be.")
+@click.option("--dry-run", is_flag=True,
+              help="Try a sample, add nothing to the collection, say what would be. An archive, a "
+              "manifest or a server folder can be confirmed then; what was sent of it is kept for that.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Return when everything is sent.")
 @json_option
 @click.pass_context
@@ -73,7 +75,7 @@ def ingest(
 
     A ZIP, TAR, TAR.GZ or TAR.ZST is sent as it is, and opened by the server. Photos that are there
     already are skipped. The same command again goes on where it stopped, whatever ended it. Exit
-    code 4: some were refused; they are listed.
+    code 4: some were refused, and are listed, or somebody cancelled it.
     """
     if bool(paths) + bool(manifest) + bool(server_folder) != 1:
         raise click.UsageError("Give PATHS, or --manifest, or --server-folder.")
@@ -104,8 +106,8 @@ def ingest(
         run = Run(order, asked)
         if dry_run:
             with _ctrl_c_told(run), bars:
-                forecast = run.forecast()
-            print_forecast(forecast, as_json=as_json)
+                forecast, kept = run.forecast()
+            print_forecast(target, forecast, kept, as_json=as_json)
         elif _do(run, wait=not no_wait, as_json=as_json):
             ctx.exit(PARTLY)
 

@@ -95,8 +95,10 @@ class Run:
             self.views[number] = watch.until_over(newest) if wait else newest
         return self.views
 
-    def forecast(self) -> dict[str, Any]:
-        """Try a sample of everything; return what all of it would come to.
+    def forecast(self) -> tuple[dict[str, Any], View | None]:
+        """Try a sample of everything; return what all of it would come to, and the dry run that is kept.
+
+        Of files on this machine none is.
 
         Raises:
             SetupError: These are several imports, or nothing could be tried.
@@ -109,12 +111,13 @@ class Run:
         if has_photos:
             from web.cli.sampling import forecast_of_files  # noqa: PLC0415  only dry runs need it
 
-            return forecast_of_files(
+            found = forecast_of_files(
                 self.order, self._name_of_paths(), asked.photos(self.order.trouble)
             )
+            return found, None
         for view in self.do(wait=True):
             if view.forecast is not None:
-                return dict(view.forecast)
+                return dict(view.forecast), view
             raise SetupError(f"There is no forecast: {view.detail or f'it is {view.state}'}")
         raise SetupError("There is no forecast: the file is empty.")
 

@@ -1,4 +1,7 @@
-"""A dry run of photos on this machine: a sample of them is sent as an archive, and nothing is stored."""
+"""A dry run of photos on this machine: a sample of them is sent as an archive, and nothing of it stays.
+
+Confirmed, the sample would be photos without their names and folders.
+"""
 
 import random
 import tarfile
@@ -8,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from core.errors import FileTooLarge, SetupError
+from core.errors import FileTooLarge, SetupError, WorkerUnavailable
 from core.forecast import SAMPLE
 from core.import_wishes import Source, Wish
 from web.cli.import_bars import Watch
@@ -30,8 +33,13 @@ def forecast_of_files(order: Order, name: str, files: Iterator[PhotoFile]) -> di
         if not packed:
             raise SetupError("None of these files can be read, or is small enough to be a photo.")
         wish = Wish(Source.ARCHIVE, name, order.options, bytes=path.stat().st_size)
-        view = send_content(order, path, order.target.create(order.collection_id, wish))
-    view = Watch(order.target, order.bars).until_over(view)
+        made = order.target.create(order.collection_id, wish)
+        try:
+            view = Watch(order.target, order.bars).until_over(send_content(order, path, made))
+        except (WorkerUnavailable, KeyboardInterrupt):
+            order.target.change(made.id, "cancel")  # with that its bytes go
+            raise
+    order.target.delete(view.id)
     if view.forecast is None:
         raise SetupError(f"There is no forecast: the import of the sample is {view.state}.")
     return _scaled(view.forecast, too_large, total)
