@@ -4,8 +4,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,7 +14,7 @@ from werkzeug.datastructures import FileStorage
 
 from core import collections, import_content, import_files, import_progress, imports
 from core.db.imports import Import
-from core.errors import FaceSearchError, InvalidRequest
+from core.errors import FaceSearchError, InvalidRequest, OffsetMismatch, UploadBusy
 from core.facets import split_tags
 from core.import_progress import Progress, State
 from core.import_wishes import Options, Source, Wish
@@ -121,6 +122,11 @@ def create(collection_id: UUID) -> ResponseReturnValue:
         request.files  # noqa: B018  reads the form
     try:
         import_id = _receive(collection_id)
+    except (
+        UploadBusy,
+        OffsetMismatch,
+    ) as error:  # the same form was sent twice, and the first is at it
+        import_id = error.details["import_id"]
     except FaceSearchError as error:
         problem = trouble(error)
         return _index(collection_id, problem), problem.status
@@ -190,6 +196,7 @@ def _index(collection_id: UUID, problem: Trouble | None = None) -> str:
         states=IMPORT_STATES,
         item_states=ITEM_STATES,
         duplicates=DUPLICATES,
+        mark=uuid4().hex,
         nothing={"parts": _parts({}, 1), "counts": dict.fromkeys(PARTS, 0)},
         problem=problem,
     )
@@ -272,17 +279,33 @@ def _receive(collection_id: UUID) -> UUID:
     files = [file for file in request.files.getlist("files") if file.filename]
     path = request.form.get("server_folder", "").strip()
     if path and not files:
-        wish = Wish(Source.FOLDER, path[-LONGEST_NAME:], options, path=path)
+        wish = Wish(Source.FOLDER, path[-LONGEST_NAME:], options, _mark([]), path=path)
         made, _ = imports.create(services(), doorbell(), collection_id, wish, actor=actor())
         return made.id
     name = clean_key(files[0].filename or "") if len(files) == 1 else ""
     if ARCHIVE.search(name):
-        return _receive_content(collection_id, files[0], Wish(Source.ARCHIVE, name, options))
+        return _receive_content(
+            collection_id, files[0], Wish(Source.ARCHIVE, name, options, _mark(files))
+        )
     if MANIFEST.search(name):
         form = Format.CSV if name.lower().endswith(".csv") else Format.NDJSON
-        wish = Wish(Source.MANIFEST, name, replace(options, format=form))
+        wish = Wish(Source.MANIFEST, name, replace(options, format=form), _mark(files))
         return _receive_content(collection_id, files[0], wish)
     return _receive_photos(collection_id, files, options)
+
+
+def _mark(files: Sequence[FileStorage]) -> str | None:
+    """Return an external id that is the same when a form is sent twice: a double click, or a reload.
+
+    Whoever goes back to the form and chooses something else sends the same hidden field.
+    """
+    if not request.form.get("mark"):
+        return None
+    chosen = [(file.filename, file.stream.seek(0, os.SEEK_END)) for file in files]
+    for file in files:
+        file.stream.seek(0)
+    said = sorted(request.form.items(multi=True))
+    return f"form:{sha256(repr((said, chosen)).encode()).hexdigest()[:32]}"
 
 
 def _receive_content(collection_id: UUID, file: FileStorage, wish: Wish) -> UUID:
@@ -308,7 +331,7 @@ def _receive_photos(collection_id: UUID, files: Sequence[FileStorage], options: 
         message = f"Choose an archive, a manifest, or 1 to {most} photos."
         raise InvalidRequest(message, errors=[{"field": "files", "message": message}])
     name = photos[0].key if len(photos) == 1 else f"{len(photos)} photos"
-    wish = Wish(Source.FILES, name[-LONGEST_NAME:], options)
+    wish = Wish(Source.FILES, name[-LONGEST_NAME:], options, _mark(files))
     import_id, _ = import_files.receive(
         services(), doorbell(), collection_id, wish, photos, actor=actor()
     )

@@ -391,3 +391,22 @@ def test_what_is_not_there_says_so(visitor: Visitor, team: str) -> None:
 def test_a_form_of_another_site_is_refused(visitor: Visitor, team: str) -> None:
     for path in (f"/collections/{team}/imports", f"/imports/{uuid4()}/cancel"):
         assert visitor.post(path, site="cross-site").status_code == 403
+
+
+def test_a_form_that_is_sent_twice_makes_one_import(
+    visitor: Visitor, team: str, picture: Picture
+) -> None:
+    form = visitor.get(f"/collections/{team}/imports").text
+    mark = re.search(r'name="mark" value="(\w+)"', form)[1]  # type: ignore[index]
+    other_mark = uuid4().hex
+    for name, data in (
+        ("trip.zip", archive(anna=picture((ANNA, 0)))),
+        ("1.png", picture((BEN, 0))),
+    ):
+        first = path_of(send(visitor, team, (data, name), mark=mark))
+        again = path_of(send(visitor, team, (data, name), mark=mark))
+        anew = path_of(send(visitor, team, (data, name), mark=other_mark))
+
+        assert first == again
+        assert anew != first
+    assert mark not in visitor.get(f"/collections/{team}/imports").text
