@@ -7,6 +7,7 @@ when every item has its final state. `core.import_reading` does the reading.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -182,11 +183,11 @@ def _start(services: Services, import_id: UUID) -> bool:
 def confirm(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
     """Import for real what a dry run tried; nothing happens when that was said before.
 
-    What was sent is kept for it until the dry run is deleted.
+    What was sent is kept for it for some days, see the settings, or until the dry run is deleted.
 
     Raises:
         ImportNotFound: There is none with this id.
-        WrongState: It is no dry run that came to its end.
+        WrongState: It is no dry run that came to its end, or what was sent to it is not kept any more.
     """
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
         if found.forecast is None or found.state not in ("reading", "read"):
@@ -194,6 +195,10 @@ def confirm(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
         if found.options["dry_run"]:
             if found.closed_at is None:
                 raise WrongState("This dry run is not over.")
+            if found.source != Source.FOLDER and not Spool(services.settings, import_id).size():
+                raise WrongState(
+                    "What was sent to this dry run is not kept any more; send it again."
+                )
             rows.confirm(conn, import_id)
     ring(doorbell)
     with services.pool.connection() as conn:
@@ -330,11 +335,17 @@ def settle(services: Services, import_id: UUID | None = None) -> list[UUID]:
         ended = [each for each in ended if not counted[each].open]
         for each in ended:
             rows.close(conn, each, counted[each])
-        needed = rows.needing_spools(conn, ended) if ended else set()
+        since = idle_since(services)
+        needed = rows.needing_spools(conn, ended, since=since) if ended else set()
     for each in ended:
         if each not in needed:
             Spool(services.settings, each).remove()
     return ended
+
+
+def idle_since(services: Services) -> datetime:
+    """Return since when an import may get nothing, and a dry run wait for its confirmation."""
+    return datetime.now(UTC) - timedelta(days=services.settings.import_idle_days)
 
 
 def ring(doorbell: Doorbell) -> None:

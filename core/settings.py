@@ -170,6 +170,13 @@ class Settings(BaseSettings):
         le=1024 * 1024,
         description="Largest archive or manifest that is sent to an import, in GiB.",
     )
+    import_idle_days: int = Field(
+        7,
+        ge=1,
+        le=3650,
+        description="Days without a byte after which an import that is still sent is cancelled, and "
+        "what was sent to a dry run that is over is removed.",
+    )
     import_ahead: int = Field(
         1000,
         ge=1,

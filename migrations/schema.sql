@@ -531,7 +531,7 @@ COMMENT ON COLUMN public.imports.pace_from IS 'Since when it runs without a paus
 
 COMMENT ON COLUMN public.imports.lease IS 'Who reads it now.';
 
-COMMENT ON COLUMN public.imports.looked_at IS 'When somebody last read some of it: they take turns.';
+COMMENT ON COLUMN public.imports.looked_at IS 'When somebody last read some of it, since they take turns; or sent photos to it.';
 
 COMMENT ON COLUMN public.imports.closed_at IS 'When the last item got its final state.';
 

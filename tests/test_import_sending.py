@@ -1,21 +1,25 @@
 """Bytes on their way into an import: room for them, their durability, and who says that all are there."""
 
+import fcntl
 import io
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from core import import_content, import_sweep, imports
+from core import import_content, import_files, import_sweep, imports
+from core.db.imports import Import
 from core.errors import DiskFull, UploadBusy, WrongState
-from core.import_wishes import Source
+from core.import_wishes import Options, Source
 from core.services import require_disk
 from core.settings import MIB
 from core.spool import LOOK_EVERY, Spool
-from tests.importing import Importing, archive
+from tests.importing import OF_LINES, Importing, archive
 
 Photo = Callable[[int], bytes]
 
@@ -148,3 +152,102 @@ def test_nobody_adds_while_an_import_is_being_started(
 
     assert imports.start(importing.services, importing.doorbell, made.id).state == "reading"
     assert refused
+
+
+# --- senders who never came back ------------------------------------------------------------------
+
+
+def long_ago(importing: Importing, made: Import, days: float = 8) -> None:
+    """Let all that happened to an import have been so many days ago."""
+    importing.sql(
+        "UPDATE imports SET created_at = created_at - ago, looked_at = looked_at - ago, "
+        "closed_at = closed_at - ago FROM (SELECT %s::interval AS ago) AS given WHERE id = %s",
+        timedelta(days=days),
+        made.id,
+    )
+    at = time.time() - days * 86_400
+    for path in importing.spool(made).rglob("*"):
+        os.utime(path, (at, at))
+
+
+def test_an_import_whose_sender_never_came_back_is_cancelled(importing: Importing) -> None:
+    half = importing.create(Source.ARCHIVE, bytes=100)
+    nothing = importing.create(Source.FILES)
+    late = importing.create(Source.ARCHIVE, bytes=100)
+    send(importing, half, b"12345")
+    for made, days in ((half, 8), (nothing, 8), (late, 6)):
+        long_ago(importing, made, days)
+
+    import_sweep.sweep(importing.services)
+
+    for made in (half, nothing):
+        found = importing.get(made)
+        assert (found.state, found.reason) == ("cancelled", "abandoned")
+        assert found.detail == "Nothing came for 7 days."
+        assert found.closed_at is not None
+    assert not importing.spool(half).exists()
+    assert importing.get(late).state == "receiving"
+    with pytest.raises(WrongState):
+        send(importing, half, b"6", 5)
+
+
+def test_an_import_to_which_anything_came_lately_is_not_given_up(
+    importing: Importing, photo: Photo
+) -> None:
+    packed, listed, photos, added = (
+        importing.create(Source.ARCHIVE, bytes=100),
+        importing.create(Source.MANIFEST, OF_LINES),
+        importing.create(Source.FILES),
+        importing.create(Source.ARCHIVE, bytes=100),
+    )
+    importing.add(photos, {"1.png": photo(1)})
+    importing.index()
+    all_of_them = (packed, listed, photos, added)
+    for made in all_of_them:
+        long_ago(importing, made)
+    send(importing, packed, b"1")
+    import_files.put_file(importing.services, listed.id, "1.png", io.BytesIO(photo(1)), coming=None)
+    importing.add(photos, {"2.png": photo(2)})
+    importing.index()
+
+    importing.spool(added).mkdir()
+    with (importing.spool(added) / "content").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # somebody is about to add
+        os.utime(file.fileno(), (0, 0))
+        import_sweep.sweep(importing.services)
+
+    assert {importing.get(made).state for made in all_of_them} == {"receiving"}
+
+
+def test_photos_that_wait_for_workers_are_not_lost_with_their_sender(
+    importing: Importing, photo: Photo
+) -> None:
+    made = importing.create(Source.FILES)
+    importing.add(made, {"1.png": photo(1)})
+    long_ago(importing, made)
+
+    import_sweep.sweep(importing.services)
+    assert importing.get(made).state == "receiving"
+    importing.index()
+    import_sweep.sweep(importing.services)
+
+    assert importing.get(made).reason == "abandoned"
+    assert importing.ends(made) == [("1.png", "indexed", None)]
+
+
+def test_what_was_sent_to_a_dry_run_is_kept_for_some_days(
+    importing: Importing, photo: Photo
+) -> None:
+    made = importing.of_archive({"1.png": photo(1)}, Options(dry_run=True))
+    importing.read()
+    long_ago(importing, made, 6)
+    import_sweep.sweep(importing.services)
+    assert importing.spool(made).exists()
+
+    long_ago(importing, made, 2)
+    import_sweep.sweep(importing.services)
+
+    assert not importing.spool(made).exists()
+    assert importing.get(made).forecast is not None
+    with pytest.raises(WrongState, match="not kept any more"):
+        imports.confirm(importing.services, importing.doorbell, made.id)

@@ -141,6 +141,15 @@ def announced(conn: Connection) -> list[tuple[UUID, int]]:
     return conn.execute(SQL["announced"]).fetchall()
 
 
+def idle(conn: Connection, *, since: datetime, import_id: UUID | None = None) -> list[UUID]:
+    """Return imports (or this one, if it is so) that wait for their sender, and got no photo *since*.
+
+    Those whose photos still wait for workers are not among them.
+    """
+    params = {"since": since, "id": import_id}
+    return [row[0] for row in conn.execute(SQL["idle"], params)]
+
+
 def delete(conn: Connection, import_id: UUID) -> None:
     """Delete an import with its items; its images stay."""
     execute(conn, SQL["delete"], {"id": import_id})
@@ -314,6 +323,11 @@ def close(conn: Connection, import_id: UUID, counts: Counts) -> None:
     execute(conn, SQL["close"], {"id": import_id, "counts": Jsonb(counts.to_json())})
 
 
-def needing_spools(conn: Connection, import_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of *import_ids* whose received bytes may still be needed."""
-    return {row[0] for row in conn.execute(SQL["spools"], {"ids": list(import_ids)})}
+def needing_spools(conn: Connection, import_ids: Sequence[UUID], *, since: datetime) -> set[UUID]:
+    """Return those of *import_ids* whose received bytes may still be needed.
+
+    Args:
+        since: Dry runs that ended before it need theirs no longer.
+    """
+    params = {"ids": list(import_ids), "since": since}
+    return {row[0] for row in conn.execute(SQL["spools"], params)}

@@ -101,7 +101,8 @@ def upgrade() -> None:
         COMMENT ON COLUMN imports.pace_from IS
             'Since when it runs without a pause, and with how many closed items it began.';
         COMMENT ON COLUMN imports.lease IS 'Who reads it now.';
-        COMMENT ON COLUMN imports.looked_at IS 'When somebody last read some of it: they take turns.';
+        COMMENT ON COLUMN imports.looked_at IS
+            'When somebody last read some of it, since they take turns; or sent photos to it.';
         COMMENT ON COLUMN imports.closed_at IS 'When the last item got its final state.';
         CREATE UNIQUE INDEX imports_by_external_id ON imports (collection_id, external_id)
             WHERE external_id IS NOT NULL;

@@ -200,6 +200,9 @@ def test_a_folder_below_an_allowed_one_may_be_named_relatively(ask, client, allo
 
 
 def test_other_folders_are_refused(ask, problem, allowed: Path) -> None:
+    deep = "/".join(["a" * 200] * 15)
+    problem(ask("folder", path=deep), 422, "source_missing")
+    problem(ask("folder", path="a" * 4097), 400, "invalid_request")
     for path in ("/etc", str(allowed.parent), f"{allowed}/../", "../"):
         problem(ask("folder", path=path), 403, "source_not_allowed")
     problem(ask("folder", path=f"{allowed}/nothing"), 422, "source_missing")

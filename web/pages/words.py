@@ -237,6 +237,9 @@ REASONS = {
         "It could not be read to its end", "What was in the way may be gone: import it again."
     ),
     "cancelled": Words("Cancelled"),
+    "abandoned": Words(
+        "Its sender stopped", "What came before stays; send the rest as an import of its own."
+    ),
     "not_selected": Words("Not selected"),
     "face_too_small": Words("Too small to be compared"),
     "low_detector_score": Words("Perhaps not a face"),

@@ -33,6 +33,16 @@ SELECT * FROM imports WHERE closed_at IS NULL ORDER BY id LIMIT %(limit)s;
 SELECT id, bytes_expected FROM imports
  WHERE closed_at IS NULL AND state = 'receiving' AND bytes_expected IS NOT NULL;
 
+-- name: idle
+-- Those that wait for their sender, to whom no photo came for so long, with nothing left to be done.
+SELECT id FROM imports
+ WHERE closed_at IS NULL AND state = 'receiving'
+   AND (%(id)s::uuid IS NULL OR id = %(id)s)
+   AND coalesce(looked_at, created_at) < %(since)s
+   AND NOT EXISTS (SELECT 1 FROM items
+                    WHERE lane = imports.id AND state IN ('waiting', 'running'))
+ ORDER BY id;
+
 -- name: delete
 -- With its job go its items.
 WITH gone AS (DELETE FROM lanes WHERE id = %(id)s)
@@ -103,7 +113,8 @@ UPDATE imports
 -- name: append
 -- Room for more items of an import that is still sent; returns where they begin.
 UPDATE imports
-   SET entries_read = entries_read + %(entries)s, bytes_read = bytes_read + %(bytes)s
+   SET entries_read = entries_read + %(entries)s, bytes_read = bytes_read + %(bytes)s,
+       looked_at = clock_timestamp()
  WHERE id = %(id)s
 RETURNING entries_read - %(entries)s;
 
@@ -176,6 +187,6 @@ SELECT id FROM imports
  WHERE id = ANY(%(ids)s)
    AND (closed_at IS NULL
         -- A dry run may be followed by the import itself.
-        OR (state = 'read' AND (options ->> 'dry_run')::boolean)
+        OR (state = 'read' AND (options ->> 'dry_run')::boolean AND closed_at >= %(since)s)
         OR EXISTS (SELECT 1 FROM items
                     WHERE job_id = imports.id AND state = 'failed' AND image_id IS NULL));

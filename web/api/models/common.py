@@ -94,10 +94,18 @@ def _read(read: Callable[[Any], Value], kind: type = str) -> Callable[[Any], Val
     return reading
 
 
+LONGEST_PATH = 4096
+"""Of a file or folder of the server, as Linux limits it."""
+
 Text: TypeAlias = Annotated[
     str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(_read(texts.storable))
 ]
 SomeText: TypeAlias = Annotated[Text, StringConstraints(min_length=1)]
+LongText: TypeAlias = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_PATH),
+    AfterValidator(_read(texts.storable)),
+]
 Name: TypeAlias = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME),

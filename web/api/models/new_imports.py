@@ -14,17 +14,15 @@ from web.api.models.common import (
     Body,
     Captured,
     ExternalId,
+    LongText,
     Metadata,
     Name,
     Query,
-    SomeText,
     Tags,
     TagsInText,
 )
 from web.api.models.images import SEPARATED, FileField
 from web.api.reading import Photo
-
-LONGEST_PATH = 4096
 
 KNOWN = "Your own key: asking again with it gives the same import."
 DUPLICATES = (
@@ -53,7 +51,7 @@ class NewImport(Body):
     )
     name: Name | None = Field(None, description=CALLED)
     external_id: ExternalId | None = Field(None, description=KNOWN)
-    path: Annotated[SomeText, StringConstraints(max_length=LONGEST_PATH)] | None = Field(
+    path: LongText | None = Field(
         None, description="Of a folder below those that the settings of the server allow."
     )
     bytes: int | None = Field(
