@@ -313,7 +313,7 @@ class TestServerFolders:
         before = client.get(f"/v1/collections/{team}/images").json["items"]
         imported = visitor.post(f"{path_of(tried)}/confirm")
 
-        assert "What it would come to 2 entries of 2 were tried. Nothing was stored." in read
+        assert "2 entries of 2 were tried. Nothing is in the collection yet." in read
         assert "Faces 2 Refused 1 Already here, or twice in it 0" in read
         assert before == []
         assert "1.png Indexed 2 faces" in seen(imported)
