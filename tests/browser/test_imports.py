@@ -368,6 +368,61 @@ def test_a_manifest_goes_with_the_photos_that_it_names(
     expect(page.locator(".result.is-rejected")).to_contain_text("was uploaded")
 
 
+def test_a_manifest_in_a_folder_goes_with_it_and_only_what_is_missing_is_sent_again(
+    visit: Visit, samples: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "given"
+    (folder / "album").mkdir(parents=True)
+    (folder / "list.csv").write_text("key\nalbum/obama.jpg\nalbum/biden.jpg\n")
+    for name in ("obama.jpg", "biden.jpg"):
+        (folder / "album" / name).write_bytes((samples / name).read_bytes())
+    page = imports_of(visit)
+    page.on("dialog", lambda dialog: dialog.accept())
+    put: list[str] = []
+    page.on(
+        "request",
+        lambda asked: put.append(asked.url.rpartition("/")[2]) if asked.method == "PUT" else None,
+    )
+    hung: list[Route] = []
+    page.route("**/content", lambda route: hung.append(route))  # noqa: PLW0108  Playwright cannot mark a method
+    choose(page, folder, field="#folder")
+    expect(page.locator("[data-chosen]")).to_contain_text("list.csv")
+    begin(page)
+    while not hung:
+        page.wait_for_timeout(50)
+    page.unroute("**/content")
+    page.reload()
+
+    choose(page, folder, field="#folder")
+    page.get_by_role("button", name="Go on").click()
+
+    expect_outcome(page, "Done", "2 of 2")
+    expect(page.locator("[data-count=indexed]")).to_have_text("2 indexed")
+    assert sorted(put) == ["biden.jpg", "obama.jpg"]
+
+
+def test_an_answer_that_breaks_off_does_not_stop_the_sending(visit: Visit, samples: Path) -> None:
+    page = imports_of(visit)
+    page.route("**/imports?limit=100", lambda route: route.fulfill(body="{"))
+    choose(page, samples / "obama.jpg")
+
+    begin(page)
+
+    expect_outcome(page, "Done", "1 of 1")
+
+
+def test_the_focus_is_seen_at_the_button_that_has_it(visit: Visit) -> None:
+    page = imports_of(visit)
+
+    page.locator("#files").focus()
+    page.keyboard.press("Tab")
+
+    outlines = page.evaluate(
+        """[...document.querySelectorAll(".pick")].map((each) => getComputedStyle(each).outlineStyle)"""
+    )
+    assert outlines == ["none", "solid"]
+
+
 def test_a_dry_run_says_what_would_be_and_leads_to_the_import(
     visit: Visit, samples: Path, tmp_path: Path
 ) -> None:

@@ -68,10 +68,19 @@ export function follow(id, onProgress) {
 
 // The import as it is now; null when it cannot be had. Of one that is gone the page says so.
 export async function look(id) {
-  const response = await fetch(`/v1/imports/${id}`).catch(() => null);
-  if (response?.status === 401) location.assign("/login");
-  if (response?.status === 404) location.reload();
-  return response?.ok ? response.json() : null;
+  return answered(`/v1/imports/${id}`, "json", { gone: () => location.reload() });
+}
+
+// The body of an answer, as "json" or "text"; null when there is none, or not all of it.
+export async function answered(url, as, { gone = () => {} } = {}) {
+  try {
+    const response = await fetch(url);
+    if (response.status === 401) location.assign("/login");
+    if (response.status === 404) gone();
+    return response.ok ? await response[as]() : null;
+  } catch {
+    return null; // the connection broke, perhaps within the body
+  }
 }
 
 export function isOver(shown) {

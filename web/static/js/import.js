@@ -49,7 +49,8 @@ async function refresh(now = false) {
 async function replaceDetails() {
   const response = await fetch(location.href, { headers: { "X-Fragment": "1" } }).catch(() => null);
   if (!response?.ok || !response.headers.has("X-Fragment")) return;
-  const html = await response.text();
+  const html = await response.text().catch(() => null); // the connection may break within it
+  if (html === null) return;
   const focus = details.contains(document.activeElement) ? document.activeElement : null;
   const place = focus?.closest("[data-place]")?.dataset.place;
   const open = new Set([...details.querySelectorAll("details[open]")].map((each) => each.dataset.place));

@@ -1,6 +1,6 @@
 // Imports of a collection: those that are under way move, and a new one is chosen and sent.
 
-import { draw, isOver, look, size } from "./import-progress.js";
+import { answered, draw, isOver, look, size } from "./import-progress.js";
 import { ask, Hold, Refused, sendContent, sendFiles, sendPhotos } from "./sending.js";
 
 const MIB = 2 ** 20;
@@ -97,9 +97,11 @@ async function walk(entry, folder) {
 async function choose(given, isFolder) {
   if (hold) return;
   complain(null);
-  const files = unique(given.filter(({ key }) => !JUNK.test(key)));
-  const wrong = files.length === 0 ? "There is no photo among them." : mixed(files, isFolder);
-  chosen = wrong ? null : described(files, isFolder);
+  const all = unique(given.filter(({ key }) => !JUNK.test(key)));
+  const { files, manifest } = besideManifest(all);
+  const isPhotos = isFolder && !manifest;
+  const wrong = files.length === 0 ? "There is no photo among them." : mixed(files, isPhotos);
+  chosen = wrong ? null : described(files, isPhotos, manifest);
   known = null;
   times = 0;
   if (wrong) complain(wrong);
@@ -117,18 +119,27 @@ function unique(files) {
   });
 }
 
+// A manifest that was chosen with what it names: beside it, or in one folder with it, whose name is no
+// part of what it calls its photos then.
+function besideManifest(files) {
+  const root = `${files[0]?.key.split("/")[0]}/`;
+  const inOne = files.every(({ key }) => key.startsWith(root));
+  const inside = inOne ? files.map(({ file, key }) => ({ file, key: key.slice(root.length) })) : files;
+  const manifest = inside.find(({ key }) => MANIFEST.test(key) && !key.includes("/"));
+  return manifest ? { files: inside, manifest } : { files, manifest };
+}
+
 function mixed(files, isFolder) {
   if (isFolder) return null;
   if (files.some(({ file, key }) => file.size === 0 && (ARCHIVE.test(key) || MANIFEST.test(key)))) return "This file is empty.";
   if (files.length === 1) return null;
   if (files.some(({ key }) => ARCHIVE.test(key))) return "An archive is imported alone: choose only it.";
-  if (files.filter(({ key }) => MANIFEST.test(key)).length > 1) return "Choose one manifest at a time.";
+  if (files.filter(({ key }) => MANIFEST.test(key) && !key.includes("/")).length > 1) return "Choose one manifest at a time.";
   return null;
 }
 
-function described(files, isFolder) {
+function described(files, isFolder, manifest) {
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
-  const manifest = isFolder ? undefined : files.find(({ key }) => MANIFEST.test(key));
   const isArchive = !isFolder && files.length === 1 && ARCHIVE.test(files[0].key);
   const source = manifest ? "manifest" : isArchive ? "archive" : "files";
   const folder = isFolder ? files[0].key.split("/")[0] : "";
@@ -169,9 +180,9 @@ function drawChosen() {
 
 // Were these very files begun before? Then sending goes on there.
 async function recognise(those) {
-  const response = await fetch(`/v1/collections/${form.dataset.collection}/imports?limit=100`).catch(() => null);
-  if (!response?.ok || chosen !== those) return;
-  const { items } = await response.json();
+  const found = await answered(`/v1/collections/${form.dataset.collection}/imports?limit=100`, "json");
+  if (!found || chosen !== those) return;
+  const { items } = found;
   const same = items.filter((each) => isMarked(each, those.mark));
   times = same.length;
   known = same.find((each) => !isOver(each)) ?? null;
@@ -219,8 +230,8 @@ async function run() {
     sending.dataset.import = found.id;
     await send(found);
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
     stop(error);
+    if (!(error instanceof Refused)) throw error; // a fault of this page: told, and not hidden
   }
 }
 
@@ -231,7 +242,7 @@ async function send(found) {
   } else {
     const whole = chosen.manifest ?? chosen.files[0];
     const others = chosen.files.filter((each) => each !== whole);
-    await sendFiles(`${url}/files`, others, hooks(0));
+    await sendFiles(`${url}/files`, others, { ...hooks(0), begunBefore: known !== null });
     await sendContent(`${url}/content`, whole.file, hooks(chosen.bytes - whole.file.size));
   }
   end(found);
@@ -326,9 +337,7 @@ async function answerOf(found) {
 
 // Which photos of an import are there.
 async function keysOf(url) {
-  const response = await fetch(`${url}/results?format=ndjson`).catch(() => null);
-  if (!response?.ok) return new Set();
-  const lines = (await response.text()).split("\n").filter(Boolean);
+  const lines = ((await answered(`${url}/results?format=ndjson`, "text")) ?? "").split("\n").filter(Boolean);
   return new Set(lines.map((line) => JSON.parse(line).key));
 }
 

@@ -204,8 +204,18 @@ function batched(photos, most) {
   return batches;
 }
 
-// Sends files that a manifest names, several at a time.
-export async function sendFiles(url, files, { hold, onSent, onWait }) {
+async function isThere(url, file, { hold, onWait }) {
+  let found = null;
+  while (found === null) {
+    await hold.passed();
+    found = await insist("HEAD", url, {}, { hold, onWait });
+  }
+  return found.status < 300 && Number(found.header("Upload-Offset")) === file.size;
+}
+
+// Sends files that a manifest names, several at a time; of an import that was begun before only those
+// that are not there.
+export async function sendFiles(url, files, { hold, onSent, onWait, begunBefore }) {
   const left = [...files];
   const sent = new Map();
   const tell = (key, bytes) => {
@@ -217,6 +227,10 @@ export async function sendFiles(url, files, { hold, onSent, onWait }) {
       const { file, key } = next;
       const to = `${url}/${key.split("/").map(encodeURIComponent).join("/")}`;
       const headers = { "Content-Type": "application/octet-stream" };
+      if (begunBefore && (await isThere(to, file, { hold, onWait }))) {
+        tell(key, file.size);
+        continue;
+      }
       let found = null;
       while (found === null) {
         await hold.passed();
