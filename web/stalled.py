@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from werkzeug.wsgi import ClosingIterator
@@ -35,12 +36,18 @@ class GivesUp:
         if wrapper is not None and isinstance(answer, wrapper):
             sent_as_file: Iterable[bytes] = answer  # in parts anyway
             return sent_as_file
-        return ClosingIterator(_parts(answer), getattr(answer, "close", None))
+        return ClosingIterator(_parts(answer, connection), getattr(answer, "close", None))
 
 
-def _parts(answer: Iterable[bytes]) -> Iterator[bytes]:
-    for data in answer:
-        if len(data) <= PART:
-            yield data
-        else:
-            yield from (data[start : start + PART] for start in range(0, len(data), PART))
+def _parts(answer: Iterable[bytes], connection: socket.socket) -> Iterator[bytes]:
+    try:
+        for data in answer:
+            if len(data) <= PART:
+                yield data
+            else:
+                yield from (data[start : start + PART] for start in range(0, len(data), PART))
+    except BaseException:
+        # gunicorn's main thread would wait for a farewell of who took only a part, or cannot get more.
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        raise

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,13 @@ class Served:
         with socket.create_connection(("127.0.0.1", self.settings.port)) as connection:
             connection.sendall("\r\n".join(lines).encode() + start + data)
 
+    def begin(self, method: str, path: str, *lines: str, data: bytes = b"") -> socket.socket:
+        """Send a request, or the beginning of one, and read nothing."""
+        connection = socket.create_connection(("127.0.0.1", self.settings.port), timeout=30)
+        head = [f"{method} {path} HTTP/1.1", "Host: test", f"Authorization: Bearer {self.key}"]
+        connection.sendall("\r\n".join([*head, *lines, "", ""]).encode() + data)
+        return connection
+
     @property
     def memory(self) -> int:
         """Bytes that the process which serves requests holds."""
@@ -97,8 +105,26 @@ class Served:
 
 
 @pytest.fixture
+def stalled_s() -> float:
+    """After which the server gives up who is silent; tests shorten it."""
+    return 60.0
+
+
+@pytest.fixture
+def worker_timeout_s() -> int:
+    """Of gunicorn, whose main thread waits two seconds for whoever does not hang up after an answer."""
+    return WORKER_TIMEOUT_S
+
+
+@pytest.fixture
 def served(
-    services: Services, team: str, key: str, free_port: int, wait_until: Callable[..., None]
+    stalled_s: float,
+    worker_timeout_s: int,
+    services: Services,
+    team: str,
+    key: str,
+    free_port: int,
+    wait_until: Callable[..., None],
 ) -> Iterator[Served]:
     """The web process as `facesearch up` starts it, but for the time-out of its worker."""
     settings = services.settings.model_copy(
@@ -111,7 +137,10 @@ def served(
     )
     command = processes.web(settings)
     at = command.argv.index("--timeout") + 1
-    argv = [*command.argv[:at], str(WORKER_TIMEOUT_S), *command.argv[at + 1 :]]
+    argv = [*command.argv[:at], str(worker_timeout_s), *command.argv[at + 1 :]]
+    started = argv.index("-m")
+    program = f"import web.stalled\nweb.stalled.STALLED_S = {stalled_s}\nfrom gunicorn.app.wsgiapp import run\nrun()"
+    argv[started : started + 2] = ["-c", program]
     log = settings.data_dir / "web.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -267,6 +296,86 @@ def test_all_results_come_through_as_they_are_written(served: Served, services: 
 
     assert answer.headers["Transfer-Encoding"] == "chunked"
     assert [json.loads(line)["position"] for line in lines] == list(range(1, 5001))
+
+
+def status_of(connection: socket.socket) -> int:
+    """Read the status of an answer."""
+    return int(connection.recv(12).split()[1])
+
+
+def begin_photos(served: Served, address: str, length: int) -> socket.socket:
+    """Begin to send photos of *length* bytes, and fall silent."""
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    start = b"--b\r\nContent-Disposition: form-data; name=photos; filename=a.png\r\n\r\nx"
+    path = f"{address}/photos"
+    return served.begin("POST", path, kind, f"Content-Length: {length}", data=start)
+
+
+@pytest.mark.parametrize("worker_timeout_s", [60])
+def test_however_slowly_photos_come_others_get_through(served: Served) -> None:
+    address = served.ask(source="files")["urls"]["self"]
+    threads = served.settings.web_threads
+
+    with ExitStack() as open_ones:
+        senders = [begin_photos(served, address, 2 * MIB) for _ in range(threads)]
+        for sender in senders:
+            open_ones.enter_context(sender)
+
+        held = list(senders)
+        while len(held) > threads // 2:
+            readable, _, _ = select.select(held, [], [], 30)
+            assert readable, "more than half of the threads wait for photos"
+            for sender in readable:
+                assert status_of(sender) == 503
+                sender.close()
+                held.remove(sender)
+
+        assert served.call("GET", "/v1/health")[0] == 200
+        assert served.call("GET", address)[0] == 200
+        assert select.select(held, [], [], 0)[0] == []
+
+
+@pytest.mark.parametrize(("stalled_s", "worker_timeout_s"), [(1.0, 60)])
+def test_senders_that_fall_silent_give_their_threads_back(served: Served) -> None:
+    address = served.ask(source="files")["urls"]["self"]
+
+    with ExitStack() as open_ones:
+        senders = [
+            open_ones.enter_context(begin_photos(served, address, 1000))
+            for _ in range(served.settings.web_threads)
+        ]
+
+        assert served.call("GET", "/v1/health")[0] == 200
+        assert [status_of(sender) for sender in senders] == [400] * len(senders)
+
+
+@pytest.mark.parametrize(("stalled_s", "worker_timeout_s"), [(1.0, 60)])
+def test_downloads_that_nobody_takes_are_given_up(
+    served: Served, services: Services, wait_until: Callable[..., None]
+) -> None:
+    made = served.ask(source="files")
+    with services.pool.connection() as conn:
+        conn.execute(
+            "INSERT INTO items (job_id, collection_id, position, key, state, detail) "
+            "SELECT %s, %s, n, 'k', 'rejected', repeat('x', 10000) FROM generate_series(1, 2000) AS n",
+            [made["id"], served.collection],
+        )
+    path = f"{made['urls']['results']}?format=ndjson"
+
+    def download() -> bool:
+        with served.begin("GET", path) as connection:
+            return status_of(connection) == 200
+
+    with ExitStack() as open_ones:
+        paused = [
+            open_ones.enter_context(served.begin("GET", path))
+            for _ in range(served.settings.web_threads // 2)
+        ]
+        assert [status_of(each) for each in paused] == [200] * len(paused)
+        assert not download()
+        assert served.call("GET", "/v1/health")[0] == 200
+
+        wait_until(download, seconds=10)
 
 
 # --- the guide -----------------------------------------------------------------------------------

@@ -44,6 +44,21 @@ def test_an_answer_goes_out_whole_in_parts_that_slow_links_take_in_time() -> Non
     assert answer.closed
 
 
+def test_whoever_takes_only_a_part_of_an_answer_is_not_waited_for() -> None:
+    answer = Answer([b"first", b"second"])
+    ours, theirs = socket.socketpair()
+
+    with ours, theirs:
+        ours.settimeout(10)
+        sent = answered(answer, ours)
+        next(sent)
+        sent.close()
+
+        assert ours.recv(1) == b"", "nothing is waited for"
+        assert theirs.recv(1) == b""
+    assert answer.closed
+
+
 def test_files_stay_what_servers_know_to_send() -> None:
     file = FileWrapper(BytesIO(b"x"))
     ours, theirs = socket.socketpair()
