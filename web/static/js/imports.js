@@ -155,7 +155,8 @@ function described(files, isFolder, manifest) {
 // What the same files have again after a reload. Not by their bytes: there may be gigabytes.
 function markOf(files, bytes) {
   let [a, b] = [0x811c9dc5, 0x9e3779b9];
-  for (const { file, key } of files) {
+  const sorted = [...files].sort((one, other) => (one.key < other.key ? -1 : 1)); // dropped and chosen alike
+  for (const { file, key } of sorted) {
     for (const letter of `${key}:${file.size}:${file.lastModified}\n`) {
       const code = letter.codePointAt(0);
       a = Math.imul(a ^ code, 0x01000193);
