@@ -120,6 +120,9 @@ def test_what_failed_is_tried_again(somewhere: Ingesting, tmp_path: Path) -> Non
         somewhere.run("imports", "watch", import_id)
     with somewhere.services.pool.connection() as conn:
         conn.execute("UPDATE items SET state = 'dead', reason = 'worker_lost' WHERE position = 0")
+        conn.execute(
+            "UPDATE images SET state = 'dead' FROM items WHERE image_id = images.id AND position = 0"
+        )
 
     none = somewhere.run("imports", "retry", import_id)
     one = somewhere.run("imports", "retry", import_id, "--dead", "--json")

@@ -220,6 +220,7 @@ def test_what_failed_or_was_given_up_is_tried_again(
     with services.pool.connection() as conn:
         for given in (("failed", "1.png"), ("dead", "2.png")):
             conn.execute(give_up, given)
+        conn.execute("UPDATE images SET state = 'dead'")
 
     before = seen(visitor.get(made))
     some = seen(visitor.post(f"{made}/retry"))
