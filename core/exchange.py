@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from core.faces import DetectedFace, Embedding, Quality
 
 ANSWER_TTL_S = 30
 """An answer is fetched at once or never: whoever asked is waiting for it, or gone."""
+
+LAST_NOTE_S = 1.0
+"""For which a process that ends waits for its last note."""
 
 NOTED_EVERY_S = 2.0
 LATELY_S = 10
@@ -73,17 +76,31 @@ class Exchange:
     def __init__(self, broker: redis.Redis) -> None:
         self._broker = broker
         self._noted = float("-inf")
+        self._noting: threading.Thread | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Wait a moment for a note that is on its way; to be called before the broker is closed."""
+        self._closed = True
+        if self._noting is not None:
+            self._noting.join(LAST_NOTE_S)
 
     def note_search(self) -> None:
         """Tell the workers that people search; at most every two seconds, and nobody waits for it."""
         now = time.monotonic()
         if now - self._noted >= NOTED_EVERY_S:
             self._noted = now
-            threading.Thread(target=self._note, name="note-search", daemon=True).start()
+            self._noting = threading.Thread(target=self._note, name="note-search", daemon=True)
+            self._noting.start()
 
     def _note(self) -> None:
-        with suppress(redis.RedisError):  # without a note searches are slower beside batches
+        try:
             self._broker.set(_NOTE_KEY, b"", ex=LATELY_S)
+        except redis.RedisError:
+            pass  # without a note searches are slower beside batches
+        except Exception:
+            if not self._closed:  # else its connection was taken away while it read
+                raise
 
     def searched_lately(self) -> bool:
         """Say whether people searched within the last seconds.

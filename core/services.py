@@ -71,6 +71,7 @@ def open_services(settings: Settings, *, connections: int) -> Services:
 
 def close_services(services: Services) -> None:
     """Give every connection back."""
+    services.exchange.close()
     services.pool.close()
     services.broker.close()
     services.blobs.close()
