@@ -39,6 +39,7 @@ from core.pipelines import Pipelines
 from core.services import Services, close_services, open_services
 from core.settings import Device, Settings
 from core.stages import Stage, Timings
+from tests.clones import TEMPLATE, Clones
 
 pytest_plugins = [
     "tests.worker_processes",
@@ -49,7 +50,6 @@ pytest_plugins = [
     "tests.object_storage",
 ]
 
-TEMPLATE = "template_facesearch"
 MODELS = Path(__file__).parents[1] / "models"
 TEST_PACKS = Path(__file__).parent / "data" / "packs.toml"
 
@@ -60,6 +60,7 @@ class LocalServers:
 
     postgres: Postgres
     broker: Broker
+    clones: Clones
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +89,8 @@ def local_servers() -> Iterator[LocalServers]:
     with temporary.postgres() as postgres, temporary.broker() as broker:
         _admin(postgres, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         upgrade(postgres.url_of(TEMPLATE))
-        yield LocalServers(postgres, broker)
+        with Clones.of(postgres) as clones:
+            yield LocalServers(postgres, broker, clones)
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def fresh_database(local_servers: LocalServers) -> Iterator[Callable[[], str]]:
     made: list[str] = []
 
     def make() -> str:
-        made.append(_clone(local_servers.postgres))
+        made.append(local_servers.clones.take())
         return made[-1]
 
     yield make
@@ -119,7 +121,7 @@ def empty_database(local_servers: LocalServers) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def database_url(local_servers: LocalServers) -> str:
     """The database that all tests of a run share; tests that commit use `fresh_database`."""
-    return _clone(local_servers.postgres)
+    return local_servers.clones.take()
 
 
 @pytest.fixture
@@ -310,17 +312,6 @@ def store(
         return [item.image_id for item in receipt.items if item.image_id is not None]
 
     return take_in
-
-
-def _clone(postgres: Postgres) -> str:
-    name = f"test_{uuid4().hex}"
-    _admin(
-        postgres,
-        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-            sql.Identifier(name), sql.Identifier(TEMPLATE)
-        ),
-    )
-    return postgres.url_of(name)
 
 
 def _admin(postgres: Postgres, statement: sql.Composed) -> None:
