@@ -62,8 +62,7 @@ def _give_up_sender(services: Services, import_id: UUID, since: datetime) -> Non
             return
         days = services.settings.import_idle_days
         detail = f"Nothing came for {days} days."
-        rows.set_state(conn, import_id, "cancelled", reason=ABANDONED, detail=detail)
-        rows.set_paused(conn, import_id, paused=False)
+        imports.mark_cancelled(conn, import_id, reason=ABANDONED, detail=detail)
     logger.warning("import %s was given up: nothing came for %d days", import_id, days)
 
 
@@ -79,10 +78,8 @@ def _remove_forgotten(services: Services) -> None:
 def _finish_cancelling(services: Services) -> None:
     """Do what whoever cancelled an import was killed before."""
     with services.pool.connection() as conn:
-        cancelled = [rows.get(conn, each) for each in rows.cancelled_ones(conn)]
+        cancelled = rows.cancelled_ones(conn)
         for each in cancelled:
-            if each is not None:
-                item_rows.cancel_unread(conn, each.id)
+            item_rows.cancel_unread(conn, each.id)
     for each in cancelled:
-        if each is not None:
-            imports.forget_waiting(services, each)
+        imports.forget_waiting(services, each)

@@ -130,7 +130,26 @@ def results(
     return item_rows.results(conn, import_id, limit=limit, after=after, state=state)
 
 
-def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
+def change(services: Services, doorbell: Doorbell, import_id: UUID, verb: str) -> None:
+    """Do to an import what people call *verb*: start, confirm, pause, resume or cancel.
+
+    Raises:
+        FaceSearchError: See the functions of these names, and `pause`.
+    """
+    match verb:
+        case "start":
+            start(services, doorbell, import_id)
+        case "confirm":
+            confirm(services, doorbell, import_id)
+        case "pause" | "resume":
+            pause(services, doorbell, import_id, paused=verb == "pause")
+        case "cancel":
+            cancel(services, import_id)
+        case _:
+            raise ValueError(verb)
+
+
+def start(services: Services, doorbell: Doorbell, import_id: UUID) -> None:
     """Say that everything was sent; nothing happens when that was said before.
 
     Raises:
@@ -141,8 +160,6 @@ def start(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
     if _start(services, import_id):
         ring(doorbell)
         settle(services, import_id)
-    with services.pool.connection() as conn:
-        return get(conn, import_id)
 
 
 def start_whole(services: Services) -> None:
@@ -180,7 +197,7 @@ def _start(services: Services, import_id: UUID) -> bool:
     return True
 
 
-def confirm(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
+def confirm(services: Services, doorbell: Doorbell, import_id: UUID) -> None:
     """Import for real what a dry run tried; nothing happens when that was said before.
 
     What was sent is kept for it for some days, see the settings, or until the dry run is deleted.
@@ -199,10 +216,9 @@ def confirm(services: Services, doorbell: Doorbell, import_id: UUID) -> Import:
                 raise WrongState(
                     "What was sent to this dry run is not kept any more; send it again."
                 )
+            _open_lane(conn, found)
             rows.confirm(conn, import_id)
     ring(doorbell)
-    with services.pool.connection() as conn:
-        return get(conn, import_id)
 
 
 def _require_whole(spool: Spool, found: Import) -> None:
@@ -214,7 +230,7 @@ def _require_whole(spool: Spool, found: Import) -> None:
     spool.sync()
 
 
-def pause(services: Services, import_id: UUID, *, paused: bool, doorbell: Doorbell) -> Import:
+def pause(services: Services, doorbell: Doorbell, import_id: UUID, *, paused: bool) -> None:
     """Stop reading and indexing, or go on; photos that are at work are finished.
 
     Raises:
@@ -224,14 +240,11 @@ def pause(services: Services, import_id: UUID, *, paused: bool, doorbell: Doorbe
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
         if found.closed_at is not None or found.state in ("cancelled", "failed"):
             raise WrongState("This import is over.")
-        rows.set_paused(conn, import_id, paused=paused)
-        job_rows.pause_lane(conn, import_id, paused=paused)
+        _set_paused(conn, import_id, paused=paused)
         if not paused:
             rows.set_pace(conn, import_id, items=_closed_items(conn, import_id))
     if not paused:
         ring(doorbell)
-    with services.pool.connection() as conn:
-        return get(conn, import_id)
 
 
 def retry(services: Services, doorbell: Doorbell, import_id: UUID, *, dead: bool = False) -> int:
@@ -249,8 +262,7 @@ def retry(services: Services, doorbell: Doorbell, import_id: UUID, *, dead: bool
             raise WrongState("This import is cancelled; make a new one of what is missing.")
         states = RETRIED_WITH_DEAD if dead else RETRIED
         images = item_rows.lock_given_up(conn, import_id, states)
-        job_rows.open_lane(conn, import_id, collection_id=found.collection_id)
-        job_rows.pause_lane(conn, import_id, paused=found.paused)
+        _open_lane(conn, found)
         photos = item_rows.retry_photos(conn, import_id, states, images)
         image_rows.all_wait_again(conn, images)
         item_rows.end_sent_again(conn, import_id, states)
@@ -264,7 +276,7 @@ def retry(services: Services, doorbell: Doorbell, import_id: UUID, *, dead: bool
     return photos + sources
 
 
-def cancel(services: Services, import_id: UUID) -> Import:
+def cancel(services: Services, import_id: UUID) -> None:
     """End an import: what no worker has taken yet is not indexed; what is, stays.
 
     A photo that somebody else has sent, too, is indexed for them.
@@ -274,16 +286,20 @@ def cancel(services: Services, import_id: UUID) -> Import:
     """
     with services.pool.connection() as conn, _locked(conn, import_id) as found:
         if found.closed_at is not None:
-            return found
+            return
         if found.state != "cancelled":
-            rows.set_state(conn, import_id, "cancelled", reason="cancelled")
-            rows.set_paused(conn, import_id, paused=False)
-            job_rows.pause_lane(conn, import_id, paused=False)
+            mark_cancelled(conn, import_id, reason="cancelled")
         item_rows.cancel_unread(conn, import_id)
     forget_waiting(services, found)
     settle(services, import_id)
-    with services.pool.connection() as conn:
-        return get(conn, import_id)
+
+
+def mark_cancelled(
+    conn: Connection, import_id: UUID, *, reason: str, detail: str | None = None
+) -> None:
+    """Take in and read nothing more; see `cancel` for what is left to do. The caller has its lock."""
+    rows.set_state(conn, import_id, "cancelled", reason=reason, detail=detail)
+    _set_paused(conn, import_id, paused=False)
 
 
 def forget_waiting(services: Services, found: Import) -> None:
@@ -312,17 +328,13 @@ def delete(services: Services, import_id: UUID) -> None:
     Raises:
         WrongState: It is not closed.
     """
-    with services.pool.connection() as conn:
-        home = rows.home(conn, import_id)
-        if home is None:
-            return
-        collection_rows.hold(conn, [home])
-        found = rows.lock(conn, import_id)
-        if found is None:
-            return
-        if found.closed_at is None:
-            raise WrongState("This import is not over; cancel it first.")
-        rows.delete(conn, import_id)
+    try:
+        with services.pool.connection() as conn, _locked(conn, import_id) as found:
+            if found.closed_at is None:
+                raise WrongState("This import is not over; cancel it first.")
+            rows.delete(conn, import_id)
+    except ImportNotFound:
+        return
     Spool(services.settings, import_id).remove()
 
 
@@ -367,6 +379,17 @@ def _locked(conn: Connection, import_id: UUID) -> Iterator[Import]:
     if found is None:
         raise ImportNotFound(import_id)
     yield found
+
+
+def _open_lane(conn: Connection, found: Import) -> None:
+    """Let photos of an import that may have been over for long get their turns; see `close_lanes`."""
+    job_rows.open_lane(conn, found.id, collection_id=found.collection_id)
+    job_rows.pause_lane(conn, found.id, paused=found.paused)
+
+
+def _set_paused(conn: Connection, import_id: UUID, *, paused: bool) -> None:
+    rows.set_paused(conn, import_id, paused=paused)
+    job_rows.pause_lane(conn, import_id, paused=paused)
 
 
 def _closed_items(conn: Connection, import_id: UUID) -> int:

@@ -76,7 +76,8 @@ class Importing:
 
     def send(self, made: Import, content: bytes) -> Import:
         Spool(self.services.settings, made.id).append(io.BytesIO(content), offset=0)
-        return imports.start(self.services, self.doorbell, made.id)
+        imports.start(self.services, self.doorbell, made.id)
+        return self.get(made)
 
     def add(self, made: Import, photos: Mapping[str, bytes], **said: Any) -> list[Result]:
         """Send photos one by one, in one request."""

@@ -228,14 +228,14 @@ def test_pausing_and_cancelling_stop_a_reader(
     write = import_reading._write
 
     def pausing(reading: Any, part: Any) -> bool:
-        imports.pause(importing.services, made.id, paused=True, doorbell=importing.doorbell)
+        imports.pause(importing.services, importing.doorbell, made.id, paused=True)
         return write(reading, part)
 
     with monkeypatch.context() as patched:
         patched.setattr(import_reading, "_write", pausing)
         importing.read()
     assert importing.get(made).entries_read == 0
-    imports.pause(importing.services, made.id, paused=False, doorbell=importing.doorbell)
+    imports.pause(importing.services, importing.doorbell, made.id, paused=False)
 
     def cancelling(reading: Any, part: Any) -> bool:
         imports.cancel(importing.services, made.id)

@@ -150,7 +150,9 @@ def test_nobody_adds_while_an_import_is_being_started(
 
     monkeypatch.setattr(Spool, "size", and_somebody_adds)
 
-    assert imports.start(importing.services, importing.doorbell, made.id).state == "reading"
+    imports.start(importing.services, importing.doorbell, made.id)
+
+    assert importing.get(made).state == "reading"
     assert refused
 
 
@@ -232,6 +234,18 @@ def test_photos_that_wait_for_workers_are_not_lost_with_their_sender(
     import_sweep.sweep(importing.services)
 
     assert importing.get(made).reason == "abandoned"
+    assert importing.ends(made) == [("1.png", "indexed", None)]
+
+
+def test_a_dry_run_may_be_confirmed_long_after_its_end(importing: Importing, photo: Photo) -> None:
+    made = importing.of_archive({"1.png": photo(1)}, Options(dry_run=True))
+    importing.run()
+    long_ago(importing, made, 2)
+    import_sweep.sweep(importing.services)
+
+    imports.confirm(importing.services, importing.doorbell, made.id)
+    importing.run()
+
     assert importing.ends(made) == [("1.png", "indexed", None)]
 
 

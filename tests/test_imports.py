@@ -224,14 +224,14 @@ def test_an_import_that_pauses_is_neither_read_nor_indexed(
     later = importing.of_archive({f"{n}.png": photo(n) for n in range(10, 13)})
     importing.read()
     for each in (made, later):
-        imports.pause(importing.services, each.id, paused=True, doorbell=importing.doorbell)
+        imports.pause(importing.services, importing.doorbell, each.id, paused=True)
 
     importing.run()
 
     assert {end[1] for end in importing.ends(made)} == {"waiting"}
     assert importing.ends(later) == []
     for each in (made, later):
-        imports.pause(importing.services, each.id, paused=False, doorbell=importing.doorbell)
+        imports.pause(importing.services, importing.doorbell, each.id, paused=False)
     importing.run()
     assert {end[1] for end in importing.ends(made) + importing.ends(later)} == {"indexed"}
 

@@ -131,11 +131,6 @@ def page(
     return fetch_all(conn, Import, SQL["page"], params)
 
 
-def open_ones(conn: Connection, *, limit: int) -> list[Import]:
-    """Return up to *limit* imports that are not closed, of all collections, oldest first."""
-    return fetch_all(conn, Import, SQL["open"], {"limit": limit})
-
-
 def announced(conn: Connection) -> list[tuple[UUID, int]]:
     """Return the imports that are received and of which somebody said how many bytes there will be."""
     return conn.execute(SQL["announced"]).fetchall()
@@ -298,9 +293,9 @@ def home(conn: Connection, import_id: UUID) -> UUID | None:
     return found
 
 
-def cancelled_ones(conn: Connection) -> list[UUID]:
+def cancelled_ones(conn: Connection) -> list[Import]:
     """Return the imports that were cancelled and are not closed."""
-    return [row[0] for row in conn.execute(SQL["cancelled_ones"])]
+    return fetch_all(conn, Import, SQL["cancelled_ones"], {})
 
 
 def confirm(conn: Connection, import_id: UUID) -> None:

@@ -180,14 +180,14 @@ def confirm_import(import_id: UUID) -> Import:
 @routes.route("POST", "/imports/<uuid:import_id>/pause", problems=OPEN_PROBLEMS)
 def pause_import(import_id: UUID) -> Import:
     """Stop reading and indexing; photos that are at work are finished."""
-    imports.pause(services(), import_id, paused=True, doorbell=doorbell())
+    imports.pause(services(), doorbell(), import_id, paused=True)
     return _shown(import_id)
 
 
 @routes.route("POST", "/imports/<uuid:import_id>/resume", problems=OPEN_PROBLEMS)
 def resume_import(import_id: UUID) -> Import:
     """Go on after a pause."""
-    imports.pause(services(), import_id, paused=False, doorbell=doorbell())
+    imports.pause(services(), doorbell(), import_id, paused=False)
     return _shown(import_id)
 
 

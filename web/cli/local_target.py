@@ -136,17 +136,7 @@ class LocalTarget:
 
     def change(self, import_id: UUID, verb: str) -> View:
         """Start, confirm, pause, resume or cancel an import."""
-        match verb:
-            case "start":
-                imports.start(self._services, self._bell, import_id)
-            case "confirm":
-                imports.confirm(self._services, self._bell, import_id)
-            case "cancel":
-                imports.cancel(self._services, import_id)
-            case _:
-                imports.pause(
-                    self._services, import_id, paused=verb == "pause", doorbell=self._bell
-                )
+        imports.change(self._services, self._bell, import_id, verb)
         return self.get(import_id)
 
     def retry(self, import_id: UUID, *, dead: bool) -> int:

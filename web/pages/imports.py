@@ -235,17 +235,11 @@ def _reasons(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
 
 
 def _do(import_id: UUID, verb: str) -> None:
-    if verb == "start":
-        imports.start(services(), doorbell(), import_id)
-    elif verb == "confirm":
-        imports.confirm(services(), doorbell(), import_id)
-    elif verb == "cancel":
-        imports.cancel(services(), import_id)
-    elif verb == "retry":
+    if verb == "retry":
         dead = request.form.get("dead") == "yes"
         imports.retry(services(), doorbell(), import_id, dead=dead)
     else:
-        imports.pause(services(), import_id, paused=verb == "pause", doorbell=doorbell())
+        imports.change(services(), doorbell(), import_id, verb)
 
 
 def _options_shown() -> dict[str, object]:

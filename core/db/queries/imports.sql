@@ -25,10 +25,6 @@ SELECT * FROM imports
  ORDER BY id DESC
  LIMIT %(limit)s;
 
--- name: open
--- Of all collections, oldest first.
-SELECT * FROM imports WHERE closed_at IS NULL ORDER BY id LIMIT %(limit)s;
-
 -- name: announced
 SELECT id, bytes_expected FROM imports
  WHERE closed_at IS NULL AND state = 'receiving' AND bytes_expected IS NOT NULL;
@@ -176,7 +172,7 @@ SELECT id FROM imports
 UPDATE imports SET closed_at = now(), counts = %(counts)s WHERE id = %(id)s;
 
 -- name: cancelled_ones
-SELECT id FROM imports WHERE closed_at IS NULL AND state = 'cancelled';
+SELECT * FROM imports WHERE closed_at IS NULL AND state = 'cancelled';
 
 -- name: home
 SELECT collection_id FROM imports WHERE id = %(id)s;
