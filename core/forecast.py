@@ -121,7 +121,8 @@ class _Trial:
     def add(self, entries: Sequence[Entry]) -> None:
         """Try some entries."""
         new = self._new(entries)
-        results = self.analyser.analyse([each.upload.data for each in new], copies=Copies.BOTH)
+        copies = Copies.BOTH if Keeps(self.home.keeps).photos else Copies.NONE
+        results = self.analyser.analyse([each.upload.data for each in new], copies=copies)
         for photo, result in zip(new, results, strict=True):
             if isinstance(result, BadImage):
                 self._refuse(result.code)

@@ -29,7 +29,7 @@ from core.errors import BadImage, BlobMissing, DeviceUnavailable, DiskFull, Stor
 from core.gates import Gate, split
 from core.images import Copies
 from core.inference.packs import Manifest
-from core.keeping import Wishes, doom_photos
+from core.keeping import Keeps, doom_photos
 from core.leases import kept
 from core.outcomes import Outcome, finish
 from core.pictures import delete_crops, read_photos, store
@@ -126,14 +126,13 @@ def _index(
             max_attempts=tries,
             least_attempts=least,
         )
-        wishes = Wishes.of(conn, (claim.collection_id for claim in claims))
     if not claims:
         return 0
     try:
         renew = partial(_renew, services.pool, lease, settings.lease_s)
         with kept(renew, settings.lease_s, most_leases=LONGEST_BATCH_LEASES):
             pipeline = pipelines[claims[0].space_id]
-            outcomes = _analyse(services, pipeline, claims, wishes)
+            outcomes = _analyse(services, pipeline, claims)
             _write(
                 services,
                 lease,
@@ -146,29 +145,19 @@ def _index(
     return len(claims)
 
 
-def _analyse(
-    services: Services, pipeline: Analyser, claims: Sequence[Claimed], wishes: Wishes
-) -> list[Outcome]:
+def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) -> list[Outcome]:
     """Read and analyse the photos that still exist."""
     # Left out is what was deleted after the upload; `_write` closes those items.
     stored = [claim for claim in claims if claim.sha256 is not None]
     photos = read_photos(services.blobs, [claim.sha256 for claim in stored if claim.sha256])
     read = list(zip(stored, photos, strict=True))
     present = [(claim, data) for claim, data in read if not isinstance(data, BlobMissing)]
-    outcomes = [
-        Outcome(claim, data, wishes[claim.collection_id])
-        for claim, data in read
-        if isinstance(data, BlobMissing)
-    ]
-    copies = Copies.BOTH if wishes.photos else Copies.NONE
+    outcomes = [Outcome(claim, data) for claim, data in read if isinstance(data, BlobMissing)]
+    keep_photos = any(Keeps(claim.keeps).photos for claim, _ in present)
+    copies = Copies.BOTH if keep_photos else Copies.NONE
     results = pipeline.analyse([photo for _, photo in present], copies=copies)
     outcomes += [
-        Outcome(
-            claim,
-            _gated(services.manifest, claim, result),
-            wishes[claim.collection_id],
-            _faces(result),
-        )
+        Outcome(claim, _gated(services.manifest, claim, result), _faces(result))
         for (claim, _), result in zip(present, results, strict=True)
     ]
     return outcomes

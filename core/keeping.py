@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from core.db import collections as collection_rows
 from core.db import removals
 from core.db.faces import Face
 from core.db.images import Image
@@ -48,28 +47,6 @@ _NOT_KEPT: Final = {
     Keeps.VECTORS: "This collection keeps no pictures: of this photo there are only vectors of its "
     "faces.",
 }
-
-
-class Wishes:
-    """What some collections keep, as of one moment."""
-
-    def __init__(self, known: dict[UUID, Keeps]) -> None:
-        self._known = known
-
-    @classmethod
-    def of(cls, conn: Connection, collection_ids: Iterable[UUID]) -> "Wishes":
-        """Ask the database."""
-        found = collection_rows.keeps(conn, set(collection_ids))
-        return cls({collection_id: Keeps(keeps) for collection_id, keeps in found.items()})
-
-    def __getitem__(self, collection_id: UUID) -> Keeps:
-        # A collection that was deleted meanwhile keeps nothing.
-        return self._known.get(collection_id, Keeps.VECTORS)
-
-    @property
-    def photos(self) -> bool:
-        """Whether any of them keeps photos."""
-        return any(keeps.photos for keeps in self._known.values())
 
 
 def doom_photos(

@@ -20,14 +20,17 @@ class Outcome:
     """What a claimed photo came to.
 
     Attributes:
-        keeps: What stays of it.
         embedded: Its faces, those that a gate refused included.
     """
 
     claim: Claimed
     result: AnalysedPhoto | BadImage | BlobMissing
-    keeps: Keeps
     embedded: int = 0
+
+    @property
+    def keeps(self) -> Keeps:
+        """What stays of it."""
+        return Keeps(self.claim.keeps)
 
 
 def finish(conn: Connection, outcome: Outcome, waiting: Container[UUID]) -> None:

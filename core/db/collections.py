@@ -149,11 +149,6 @@ def get(conn: Connection, collection_id: UUID) -> Collection | None:
     return fetch_one(conn, Collection, SQL["get"], {"id": collection_id})
 
 
-def keeps(conn: Connection, collection_ids: Iterable[UUID]) -> dict[UUID, str]:
-    """Return what each of these collections keeps now; without those that do not exist."""
-    return dict(conn.execute(SQL["keeps"], {"ids": list(collection_ids)}).fetchall())
-
-
 def id_by_name(conn: Connection, name: str) -> UUID | None:
     """Return the id of the collection called *name*."""
     found: UUID | None = fetch_value(conn, SQL["id_by_name"], {"name": name})

@@ -84,6 +84,7 @@ class Claimed:
 
     Attributes:
         quality_gate: Of its collection, at this moment.
+        keeps: The same.
     """
 
     item_id: UUID
@@ -93,6 +94,7 @@ class Claimed:
     attempts: int
     space_id: str
     quality_gate: str
+    keeps: str
     sha256: bytes | None
 
 

@@ -119,7 +119,15 @@ def test_a_claim_holds_what_a_worker_needs(conn: Connection, make: Any) -> None:
     (image,) = images.page(conn, collection_id, limit=9)
     (job_id,) = conn.execute("SELECT job_id FROM items WHERE id = %s", [item_id]).fetchone()
     assert claimed == Claimed(
-        item_id, job_id, collection_id, image.id, 1, make.space().id, "off", image.sha256
+        item_id,
+        job_id,
+        collection_id,
+        image.id,
+        1,
+        make.space().id,
+        "off",
+        "originals",
+        image.sha256,
     )
 
 

@@ -22,9 +22,6 @@ SELECT collections.id, collections.name, collections.external_id, collections.me
   FROM collections JOIN spaces ON spaces.id = collections.space_id
  WHERE collections.id = %(id)s;
 
--- name: keeps
-SELECT id, keeps FROM collections WHERE id = ANY(%(ids)s);
-
 -- name: id_by_name
 SELECT id FROM collections WHERE name = %(name)s;
 

@@ -129,7 +129,7 @@ WITH RECURSIVE open_lanes AS (
  RETURNING id, job_id, collection_id, image_id, attempts
 )
 SELECT taken.id AS item_id, taken.job_id, taken.collection_id, taken.image_id, taken.attempts,
-       collections.space_id, collections.quality_gate, images.sha256
+       collections.space_id, collections.quality_gate, collections.keeps, images.sha256
   FROM taken
   JOIN collections ON collections.id = taken.collection_id
   LEFT JOIN images ON images.id = taken.image_id
