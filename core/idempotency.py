@@ -8,13 +8,12 @@ process that died is free after `HOLD_S`.
 import hashlib
 import logging
 import re
-import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from uuid import uuid4
 
-import psycopg
-
+from core import leases
 from core.db import idempotency as rows
 from core.db.idempotency import Hold, KeyRow
 from core.db.pool import Connection, Pool
@@ -149,8 +148,8 @@ class Claim:
         self._pool = pool
         self._hold = hold
         self._hold_s = hold_s
-        self._settled = threading.Event()
-        threading.Thread(target=self._renew, name="idempotency", daemon=True).start()
+        self._renewing = ExitStack()
+        self._renewing.enter_context(leases.kept(self._renew, hold_s, renewals=RENEWALS_PER_HOLD))
 
     def keep(self, answer: Answer, body: Body | None) -> None:
         """Give this answer to whoever sends the request again.
@@ -161,7 +160,7 @@ class Claim:
         Raises:
             psycopg.OperationalError: Postgres cannot be asked; the key is free after its hold.
         """
-        self._settled.set()
+        self._renewing.close()
         with self._pool.connection() as conn:
             kept = rows.keep(
                 conn,
@@ -182,18 +181,13 @@ class Claim:
         Raises:
             psycopg.OperationalError: Postgres cannot be asked; the key is free after its hold.
         """
-        self._settled.set()
+        self._renewing.close()
         with self._pool.connection() as conn:
             rows.free(conn, self._hold)
 
     def _renew(self) -> None:
-        while not self._settled.wait(self._hold_s / RENEWALS_PER_HOLD):
-            try:
-                with self._pool.connection() as conn:
-                    rows.renew(conn, self._hold, hold_s=self._hold_s)
-            except psycopg.Error:
-                # The next renewal may be in time; whoever settles the claim meets the trouble too.
-                logger.warning("the hold on a key could not be renewed", exc_info=True)
+        with self._pool.connection() as conn:
+            rows.renew(conn, self._hold, hold_s=self._hold_s)
 
 
 def require_key(given: str) -> str:
