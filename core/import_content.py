@@ -80,9 +80,10 @@ def append(
         UploadTooLarge: There would be more than were announced or are taken.
         DiskFull: There is too little disk; what came stays.
     """
-    _require_news(services, import_id, offset)
+    found = _with_content(services, import_id)
+    _require_news(services, found, offset)
     spool = Spool(services.settings, import_id)
-    most = _most(services, _receiving(services, import_id))
+    most = _most(services, _receiving(found))
     if coming is not None:
         there = spool.size()
         if there != offset:
@@ -91,7 +92,10 @@ def append(
             raise UploadTooLarge(f"More than {most:,} bytes would come.", max_bytes=most)
         require_disk(services.settings, coming, local=True)
     size = spool.append(
-        stream, offset=offset, most=most, check=lambda: _receiving(services, import_id)
+        stream,
+        offset=offset,
+        most=most,
+        check=lambda: _receiving(_with_content(services, import_id)),
     )
     found = _with_content(services, import_id)
     if found.state == "cancelled":
@@ -123,16 +127,14 @@ def _with_content(services: Services, import_id: UUID) -> Import:
     return found
 
 
-def _require_news(services: Services, import_id: UUID, offset: int) -> None:
+def _require_news(services: Services, found: Import, offset: int) -> None:
     """Tell whoever sends the last bytes again, because the answer to them got lost, that all are there."""
-    found = _with_content(services, import_id)
     there = received(services, found) or 0
     if found.state in ("reading", "read") and offset < there:
         raise mismatch(there, offset)
 
 
-def _receiving(services: Services, import_id: UUID) -> Import:
-    found = _with_content(services, import_id)
+def _receiving(found: Import) -> Import:
     if found.state != "receiving":
         raise WrongState("This import takes no more bytes: it was started, or is over.")
     return found

@@ -81,16 +81,17 @@ def add(
     services.pressure.require_room(services.pool, services.settings.max_backlog)
     require_disk(services.settings, sum(len(upload.data) for upload in uploads))
     with services.pool.connection() as conn:
-        options = Options.from_json(_open(conn, import_id, rows.get(conn, import_id)).options)
+        made = _open(rows.get(conn, import_id), import_id)
         _require_room(conn, services, import_id)
+    options = Options.from_json(made.options)
     limits = PhotoLimits.of(services.settings)
     first: dict[str, Upload] = {}
     for upload in uploads:
         first.setdefault(upload.key, upload)
-    photos = {key: check(_offer(upload, options), limits) for key, upload in first.items()}
+    photos = {key: check(with_options(upload, options), limits) for key, upload in first.items()}
     try:
         with files_go_with_rows(services, list(photos.values())):
-            found = _write(services, import_id, options, photos)
+            found = _write(services, made, options, photos)
     except UniqueViolation:
         raise NameTaken("An external id is in use in this collection.") from None
     intake.ring(doorbell)
@@ -146,14 +147,7 @@ def file_size(services: Services, import_id: UUID, name: str) -> int:
     return Spool(services.settings, import_id).file_size(clean_key(name))
 
 
-def _offer(upload: Upload, options: Options) -> Upload | Refusal:
-    try:
-        return with_options(upload, options)
-    except FaceSearchError as error:
-        return Refusal(upload.key, error)
-
-
-def _open(conn: Connection, import_id: UUID, found: Import | None) -> Import:
+def _open(found: Import | None, import_id: UUID) -> Import:
     if found is None:
         raise ImportNotFound(import_id)
     if found.source != Source.FILES:
@@ -170,16 +164,12 @@ def _require_room(conn: Connection, services: Services, import_id: UUID) -> None
 
 
 def _write(
-    services: Services,
-    import_id: UUID,
-    options: Options,
-    photos: dict[str, Checked | Refusal],
+    services: Services, made: Import, options: Options, photos: dict[str, Checked | Refusal]
 ) -> dict[str, Result]:
-    with services.pool.connection() as conn:
-        home = imports.get(conn, import_id).collection_id
+    home, import_id = made.collection_id, made.id
     with services.pool.connection() as conn:
         collection_rows.hold(conn, [home])
-        _open(conn, import_id, rows.lock(conn, import_id))
+        _open(rows.lock(conn, import_id), import_id)
         there = item_rows.with_keys(conn, import_id, list(photos))
         new = [photo for key, photo in photos.items() if key not in there]
         size = sum(len(photo.upload.data) for photo in new if isinstance(photo, Checked))

@@ -91,8 +91,6 @@ class Sources:
     def entries(self, found: Import) -> Iterator[Iterator[Found]]:
         """Open an import; yields its entries in their order, each time the same ones.
 
-        The bytes of one entry must be loaded before the next entry is asked for, if it is an archive.
-
         Raises:
             FaceSearchError: The rest cannot be read; some of these while entries are asked for.
             SourceUnreachable: What was received is not on this machine.
@@ -152,12 +150,13 @@ class Sources:
 def offer(entry: Entry, options: Options) -> Upload | Refusal:
     """Load an entry: the photo, or why there is none."""
     try:
-        return with_options(Upload(entry.key, entry.load(), **entry.said), options)
+        data = entry.load()
     except FaceSearchError as error:
         return Refusal(entry.key, error, passing=error.retryable)
     except OSError as error:
         told = SourceUnreachable(f"It cannot be read: {error.strerror or type(error).__name__}.")
         return Refusal(entry.key, told, passing=True)
+    return with_options(Upload(entry.key, data, **entry.said), options)
 
 
 def _received(settings: Settings, found: Import) -> BinaryIO:

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from core import server_folders
 from core.enrolment import PersonRef
-from core.errors import InvalidRequest, UploadTooLarge
+from core.errors import InvalidRequest, ItemInvalid, UploadTooLarge
 from core.manifests import Format
-from core.offers import OnDuplicate, Upload
+from core.offers import OnDuplicate, Refusal, Upload
 from core.person_folders import person_of
 from core.services import Services
 from core.settings import GIB, Settings
@@ -81,15 +81,17 @@ class Options:
         )
 
 
-def with_options(upload: Upload, options: Options) -> Upload:
+def with_options(upload: Upload, options: Options) -> Upload | Refusal:
     """Add to a photo what holds for all of its import; what is said of it alone comes first.
 
-    Raises:
-        ItemInvalid: The folder that it lies in is called what nobody can be.
+    Refused is one that lies in a folder that is called what nobody can be.
     """
     person = upload.person
     if person is None and options.people_by_folder:
-        name = person_of(upload.key)
+        try:
+            name = person_of(upload.key)
+        except ItemInvalid as error:
+            return Refusal(upload.key, error)
         person = None if name is None else PersonRef(name=name)
     return replace(
         upload,
