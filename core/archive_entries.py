@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -61,10 +61,7 @@ class Limits:
             FileTooLarge: It has more.
         """
         if size > self.entry_bytes:
-            raise FileTooLarge(
-                f"The file has more than {self.entry_bytes:,} bytes, which is the limit.",
-                max_bytes=self.entry_bytes,
-            )
+            raise FileTooLarge.over(self.entry_bytes)
 
 
 @dataclass(slots=True)
@@ -166,6 +163,22 @@ def printable(name: str) -> str:
     """Return *name* in NFC with what cannot be shown written as hex digits."""
     shown = "".join(map(_shown, unicodedata.normalize("NFC", name)))
     return unicodedata.normalize("NFC", shown)  # a hex digit may have got an accent
+
+
+def distinct(names: Iterable[str], another: str) -> Iterator[str]:
+    """Yield *names*, all unlike: one that there was already gets a number.
+
+    Args:
+        another: How the number follows the name, such as ``~{}``; the second one gets 2.
+    """
+    taken: set[str] = set()
+    for name in names:
+        made, number = name, 1
+        while made in taken:
+            number += 1
+            made = name + another.format(number)
+        taken.add(made)
+        yield made
 
 
 def for_reports(raw: str) -> str:

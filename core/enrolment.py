@@ -17,7 +17,6 @@ from core.faces import Box
 ACTOR: Final = "import"
 """Who gave a face to a person, where that was said when the photo was handed in."""
 
-
 SMALLEST_REACH: Final = 1e-9
 """Pixels; of faces without any extent, which no detector gives."""
 

@@ -1,7 +1,7 @@
 """Every failure a caller may want to handle. The web layer maps each to an HTTP status."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class FaceSearchError(Exception):
@@ -228,6 +228,11 @@ class FileTooLarge(BadImage):
     """More bytes than the limit."""
 
     code = "file_too_large"
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """Return what is said of a file that was read no further than its limit, in bytes."""
+        return cls(f"The file has more than {limit:,} bytes, which is the limit.", max_bytes=limit)
 
 
 class ImageTooLarge(BadImage):

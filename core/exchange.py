@@ -15,6 +15,7 @@ import redis
 
 from core import errors
 from core.faces import DetectedFace, Embedding, Quality
+from core.precedence import LATELY_S
 
 ANSWER_TTL_S = 30
 """An answer is fetched at once or never: whoever asked is waiting for it, or gone."""
@@ -23,8 +24,6 @@ LAST_NOTE_S = 1.0
 """For which a process that ends waits for its last note."""
 
 NOTED_EVERY_S = 2.0
-LATELY_S = 10
-"""Where somebody searches, more searches follow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

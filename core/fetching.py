@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import TracebackType
 from typing import Final, Self, TypeAlias
 from urllib.parse import urljoin
 
@@ -92,12 +91,7 @@ class Fetcher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -194,10 +188,7 @@ class Fetcher:
 
     def _require_fits(self, size: int) -> None:
         if size > self._max_bytes:
-            raise FileTooLarge(
-                f"The file has more than {self._max_bytes:,} bytes, which is the limit.",
-                max_bytes=self._max_bytes,
-            )
+            raise FileTooLarge.over(self._max_bytes)
 
 
 def _place(url: Url) -> tuple[str, str, int]:

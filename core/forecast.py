@@ -20,7 +20,8 @@ from core.import_sources import Entry, PassedOver, Sources, offer
 from core.import_wishes import Options
 from core.keeping import Keeps
 from core.offers import Checked, Refusal, check
-from core.pipeline import AnalysedPhoto, encode_crop
+from core.pictures import encode_crop
+from core.pipeline import AnalysedPhoto
 from core.services import Services
 
 SAMPLE: Final = 200

@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from core.errors import (
@@ -75,12 +74,7 @@ class Objects:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -117,19 +111,13 @@ class Objects:
             if opened is None:
                 raise SourceMissing("There is no such object.")
             if opened.size > self._most:
-                raise self._too_large()
+                raise FileTooLarge.over(self._most)
             data = bytearray()
             while part := opened.read(_CHUNK):
                 data += part
                 if len(data) > self._most:
-                    raise self._too_large()
+                    raise FileTooLarge.over(self._most)
             return bytes(data)
-
-    def _too_large(self) -> FileTooLarge:
-        return FileTooLarge(
-            f"The file has more than {self._most:,} bytes, which is the limit.",
-            max_bytes=self._most,
-        )
 
     def _bucket(self, name: str) -> "Bucket":
         with self._opening:

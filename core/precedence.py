@@ -17,7 +17,7 @@ LONGEST_S: Final = 0.25
 LINGER_S: Final = 0.015
 """Behind an analysis: then the photo's faces are searched for, on the same cores."""
 
-LATELY_S: Final = 10.0
+LATELY_S: Final = 10
 """Where searches come, more of them follow."""
 
 

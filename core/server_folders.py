@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-from core.archive_entries import is_junk, printable
+from core.archive_entries import distinct, is_junk, printable
 from core.errors import SourceMissing, SourceNotAllowed, SourceUnreachable
 from core.settings import Settings
 
@@ -158,7 +158,9 @@ class _Walk:
         self, folder: int, above: tuple[str, ...], shown_above: str = ""
     ) -> Iterator[FolderFile]:
         """Yield the files below an open folder; *above* leads to it from the top."""
-        for name, shown in _shown(sorted(os.listdir(folder))):
+        names = sorted(os.listdir(folder))
+        # No two alike, though two may be in NFC.
+        for name, shown in zip(names, distinct(map(printable, names), "~{}"), strict=True):
             if is_junk(name):
                 self.left_out.junk += 1
                 continue
@@ -207,19 +209,6 @@ class _Walk:
             yield FolderFile(key, path, found.st_size)
         else:
             self.left_out.links += 1
-
-
-def _shown(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield names of one folder with how they are shown: no two alike, though two may be in NFC."""
-    taken: set[str] = set()
-    for name in names:
-        shown = plain = printable(name)
-        number = 1
-        while shown in taken:
-            number += 1
-            shown = f"{plain}~{number}"
-        taken.add(shown)
-        yield name, shown
 
 
 def _place(settings: Settings, path: str | Path) -> _Place:

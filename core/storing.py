@@ -26,7 +26,6 @@ from core.services import Services
 FILES_AT_ONCE: Final = 8
 """Most of storing is waiting for the disk, which takes several as fast as one."""
 
-
 STAY_S: Final = 20.0
 """Postgres ends a transaction in which nothing is asked for a minute; a slow bucket may need longer."""
 

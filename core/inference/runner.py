@@ -17,7 +17,6 @@ from core.settings import Device
 MOST_SHAPES: Final = 16
 """Shapes whose buffers are kept on a GPU; the detectors and the embedder use fewer there."""
 
-
 MEMORY: Final = {Device.CPU: "cpu", Device.CUDA: "cuda", Device.TENSORRT: "cuda"}
 """What ONNX Runtime calls the memory of a device."""
 

@@ -22,6 +22,15 @@ from web.cli.targets import STATES, Patience, Row, View, open_target, target_opt
 
 LISTED: Final = 20
 
+VERBS: Final = {
+    "pause": "Stop reading and indexing; photos that are at work are finished.",
+    "start": "Say that everything was sent.",
+    "confirm": "Import what a dry run tried.",
+    "resume": "Go on after a pause.",
+    "cancel": "End an import: what no worker has taken yet is not indexed; what is, stays.",
+}
+"""What is done to one import, and the help of each command."""
+
 import_id_argument = click.argument("import_id", type=click.UUID)
 
 
@@ -114,49 +123,18 @@ def watch(
             ctx.exit(PARTLY)
 
 
-@imports.command()
-@import_id_argument
-@target_options
-@json_option
-def pause(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
-    """Stop reading and indexing; photos that are at work are finished."""
-    _change("pause", import_id, server, key, as_json=as_json)
+def _add_verb(verb: str, told: str) -> None:
+    @imports.command(verb, help=told)
+    @import_id_argument
+    @target_options
+    @json_option
+    def change(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
+        with open_target(server, key, Patience()) as target:
+            _show(target.change(import_id, verb), as_json=as_json)
 
 
-@imports.command()
-@import_id_argument
-@target_options
-@json_option
-def start(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
-    """Say that everything was sent."""
-    _change("start", import_id, server, key, as_json=as_json)
-
-
-@imports.command()
-@import_id_argument
-@target_options
-@json_option
-def confirm(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
-    """Import what a dry run tried."""
-    _change("confirm", import_id, server, key, as_json=as_json)
-
-
-@imports.command()
-@import_id_argument
-@target_options
-@json_option
-def resume(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
-    """Go on after a pause."""
-    _change("resume", import_id, server, key, as_json=as_json)
-
-
-@imports.command()
-@import_id_argument
-@target_options
-@json_option
-def cancel(import_id: UUID, server: str | None, key: str | None, as_json: bool) -> None:
-    """End an import: what no worker has taken yet is not indexed; what is, stays."""
-    _change("cancel", import_id, server, key, as_json=as_json)
+for _verb, _told in VERBS.items():
+    _add_verb(_verb, _told)
 
 
 @imports.command()
@@ -182,13 +160,6 @@ def delete(import_id: UUID, server: str | None, key: str | None) -> None:
     with open_target(server, key, Patience()) as target:
         target.delete(import_id)
     click.echo(f"{import_id} is forgotten.")
-
-
-def _change(
-    verb: str, import_id: UUID, server: str | None, key: str | None, *, as_json: bool
-) -> None:
-    with open_target(server, key, Patience()) as target:
-        _show(target.change(import_id, verb), as_json=as_json)
 
 
 def _show(view: View, *, as_json: bool) -> None:

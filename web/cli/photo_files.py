@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from core.archive_entries import LONGEST_NAME, printable
+from core.archive_entries import LONGEST_NAME, distinct, printable
 from core.formats import JUNK
 
 Trouble: TypeAlias = Callable[[str, OSError], None]
@@ -55,18 +55,9 @@ def photo_files(paths: Sequence[Path], trouble: Trouble | None = None) -> Iterat
 
 def labels(names: Iterable[str]) -> list[str]:
     """Return *names* as they can be shown, each another one."""
-    taken: set[str] = set()
-    found = []
-    for name in names:
-        # Whoever reads forms takes %22 in the name of a file for the quote that it is in addresses.
-        shown = label = printable(name).replace("%22", '"')
-        number = 1
-        while label in taken:
-            number += 1
-            label = f"{shown} ({number})"
-        taken.add(label)
-        found.append(label)
-    return found
+    # Whoever reads forms takes %22 in the name of a file for the quote that it is in addresses.
+    shown = (printable(name).replace("%22", '"') for name in names)
+    return list(distinct(shown, " ({})"))
 
 
 def short(key: str) -> str:

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -198,6 +199,37 @@ def _start(order: Order, view: View) -> View:
         return order.target.get(view.id)
 
 
+def side_by_side(
+    order: Order, calls: Iterable[Callable[[], None]], meanwhile: Callable[[], None] | None = None
+) -> None:
+    """Make *calls*, a few at a time; the next one is asked for when it can be made.
+
+    Args:
+        meanwhile: Is called now and then.
+    """
+
+    def some_done() -> set[Future[None]]:
+        done, left = wait(pending, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+        for each in done:
+            each.result()
+        if meanwhile is not None:
+            meanwhile()
+        return left
+
+    pending: set[Future[None]] = set()
+    with ThreadPoolExecutor(order.jobs, thread_name_prefix="sending") as threads:
+        try:
+            for call in calls:
+                pending.add(threads.submit(call))
+                while len(pending) >= order.jobs:
+                    pending = some_done()
+            while pending:
+                pending = some_done()
+        except BaseException:
+            order.patience.stop.set()
+            raise
+
+
 class _Sender:
     """Sends batches of photos to one import, a few at a time."""
 
@@ -208,26 +240,10 @@ class _Sender:
 
     def send(self, parts: Iterator[list[PhotoFile]]) -> None:
         """Send them all; the bytes of a batch are in memory only while it is sent."""
-        order = self._order
-        pending: set[Future[None]] = set()
-        with ThreadPoolExecutor(order.jobs, thread_name_prefix="sending") as threads:
-            try:
-                for part in parts:
-                    pending.add(threads.submit(self._send, part))
-                    while len(pending) >= order.jobs:
-                        pending = self._done(pending)
-                while pending:
-                    pending = self._done(pending)
-            except BaseException:
-                order.patience.stop.set()
-                raise
+        side_by_side(self._order, (partial(self._send, part) for part in parts), self._look)
 
-    def _done(self, pending: set[Future[None]]) -> set[Future[None]]:
-        done, left = wait(pending, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-        for each in done:
-            each.result()
+    def _look(self) -> None:
         self._view = self._watch.look(self._view)
-        return left
 
     def _send(self, part: list[PhotoFile]) -> None:
         order = self._order
@@ -248,8 +264,7 @@ def _read(order: Order, file: PhotoFile) -> Photo | None:
         order.trouble(file.key, error)
         return None
     if len(data) > most:
-        detail = f"The file has more than {most:,} bytes, which is the limit."
-        order.refuse(file.key, "rejected", FileTooLarge.code, detail)
+        order.refuse(file.key, "rejected", FileTooLarge.code, str(FileTooLarge.over(most)))
         return None
     return Photo(file.key, data)
 

@@ -1,7 +1,7 @@
 """Manifests on this machine: the list itself, and the files beside it that it names."""
 
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -10,7 +10,7 @@ import click
 from core.errors import InvalidRequest, SetupError
 from core.manifest_items import ManifestItem, SourceKind
 from core.manifests import Format, Limits, entries
-from web.cli.sending import Order, send_content
+from web.cli.sending import Order, send_content, side_by_side
 from web.cli.targets import View
 
 FORMATS: Final = {
@@ -40,27 +40,9 @@ def format_of(path: Path) -> Format:
 def send_manifest(order: Order, path: Path, view: View) -> View:
     """Send the files that a manifest names and then itself, from where it stopped; start it."""
     order.bars.sending("files", total=None)
-    pending: set[Future[None]] = set()
-    with ThreadPoolExecutor(order.jobs, thread_name_prefix="sending") as threads:
-        try:
-            for name in _named(path):
-                pending.add(threads.submit(_send, order, view, path.parent, name))
-                while len(pending) >= order.jobs:
-                    pending = _done(pending)
-            while pending:
-                pending = _done(pending)
-        except BaseException:
-            order.patience.stop.set()
-            raise
+    side_by_side(order, (partial(_send, order, view, path.parent, name) for name in _named(path)))
     order.bars.all_sent()
     return send_content(order, path, view)
-
-
-def _done(pending: set[Future[None]]) -> set[Future[None]]:
-    done, left = wait(pending, return_when=FIRST_COMPLETED)
-    for each in done:
-        each.result()
-    return left
 
 
 def _named(path: Path) -> Iterator[str]:
