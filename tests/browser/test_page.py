@@ -1,6 +1,7 @@
 """The page in a real browser, on a real system with real models."""
 
 import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ def test_photos_can_be_dropped_on_a_collection(visit: Visit, samples: Path) -> N
     give(visit.page, "drop", samples / "obama.jpg")
 
     expect(visit.page.locator("#uploads [data-summary]")).to_have_text("1 indexed")
+
+
+def test_photos_can_be_dropped_on_imports(visit: Visit, samples: Path) -> None:
+    visit.new_collection()
+    page = visit.page
+    page.get_by_role("link", name="Imports", exact=True).click()
+
+    give(page, "dragenter", samples / "obama.jpg")
+    expect(page.locator("#new-import .drop")).to_have_class(re.compile("is-over"))
+    give(page, "drop", samples / "obama.jpg")
+    expect(page.locator("[data-chosen]")).to_contain_text("obama.jpg")
+    page.locator("#new-import button[type=submit]").click()
+
+    page.wait_for_url("**/imports/*-*")
+    expect(page.locator("#import .badge:visible")).to_have_text("Done")
 
 
 def test_back_leads_to_the_result_and_then_to_the_empty_form(visit: Visit, samples: Path) -> None:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
 from uuid import UUID
 
 from flask import request
@@ -17,6 +19,8 @@ from core.offers import Upload
 from core.texts import LONGEST_NAME
 from web.api import streams
 from web.api.reading import clean_key
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 FRAGMENT_HEADER = "X-Fragment"
 
@@ -117,13 +121,7 @@ def gate_in(values: Mapping[str, str], key: str = "quality_gate") -> Gate | None
     Raises:
         InvalidRequest: There is no such gate.
     """
-    text = values.get(key, "")
-    if not text:
-        return None
-    try:
-        return Gate(text)
-    except ValueError:
-        raise _wrong(key, "Choose one of the quality gates.") from None
+    return _chosen(values, key, Gate, "Choose one of the quality gates.")
 
 
 def keeps_in(values: Mapping[str, str], key: str = "keeps") -> Keeps | None:
@@ -132,13 +130,7 @@ def keeps_in(values: Mapping[str, str], key: str = "keeps") -> Keeps | None:
     Raises:
         InvalidRequest: There is no such choice.
     """
-    text = values.get(key, "")
-    if not text:
-        return None
-    try:
-        return Keeps(text)
-    except ValueError:
-        raise _wrong(key, "Choose what is kept of photos.") from None
+    return _chosen(values, key, Keeps, "Choose what is kept of photos.")
 
 
 def tag_in(values: Mapping[str, str], key: str = "tag") -> str | None:
@@ -203,6 +195,16 @@ def uploads(most: int) -> list[Upload]:
 
 def _files(*keys: str) -> list[FileStorage]:
     return [file for key in keys for file in request.files.getlist(key)]
+
+
+def _chosen(values: Mapping[str, str], key: str, choices: type[Choice], told: str) -> Choice | None:
+    text = values.get(key, "")
+    if not text:
+        return None
+    try:
+        return choices(text)
+    except ValueError:
+        raise _wrong(key, told) from None
 
 
 def _wrong(field: str, message: str) -> InvalidRequest:

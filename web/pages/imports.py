@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
 from core import collections, import_content, import_files, import_progress, imports
+from core.archives import is_archive
 from core.db.imports import Import
 from core.errors import FaceSearchError, InvalidRequest, OffsetMismatch, UploadBusy
 from core.facets import split_tags
@@ -34,7 +36,6 @@ blueprint = Blueprint("imports", __name__)
 
 PER_PAGE = 20
 RESULTS = 50
-ARCHIVE: Final = re.compile(r"\.(zip|tar|tgz|tar\.gz|tar\.zst|tzst)$", re.IGNORECASE)
 MANIFEST: Final = re.compile(r"\.(ndjson|jsonl|csv)$", re.IGNORECASE)
 
 PARTS: Final = ("indexed", "skipped", "rejected", "failed", "dead", "running", "waiting")
@@ -277,7 +278,7 @@ def _receive(collection_id: UUID) -> UUID:
         made, _ = imports.create(services(), doorbell(), collection_id, wish, actor=actor())
         return made.id
     name = clean_key(files[0].filename or "") if len(files) == 1 else ""
-    if ARCHIVE.search(name):
+    if is_archive(Path(name)):
         return _receive_content(
             collection_id, files[0], Wish(Source.ARCHIVE, name, options, _mark(files))
         )

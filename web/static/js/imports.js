@@ -1,5 +1,6 @@
 // Imports of a collection: those that are under way move, and a new one is chosen and sent.
 
+import { chosenIn, dropped, listenForDrops } from "./files.js";
 import { answered, draw, isOver, look, size } from "./import-progress.js";
 import { ask, Hold, Refused, sendContent, sendFiles, sendPhotos } from "./sending.js";
 
@@ -35,7 +36,10 @@ if (form) {
   addEventListener("beforeunload", (event) => {
     if (hold) event.preventDefault();
   });
-  listenForDrops();
+  listenForDrops(form.querySelector(".drop"), async (transfer) => {
+    const { files, isFolder } = await dropped(transfer);
+    choose(files, isFolder);
+  });
   for (const input of form.querySelectorAll("input[type=file]")) {
     if (input.files.length) takeChosen(input); // chosen before this ran
   }
@@ -55,43 +59,8 @@ async function watch(row) {
 // Choosing
 
 function takeChosen(input) {
-  const files = [...input.files].map((file) => ({ file, key: file.webkitRelativePath || file.name }));
+  const files = chosenIn(input);
   if (files.length) choose(files, input.webkitdirectory);
-  input.value = "";
-}
-
-function listenForDrops() {
-  let depth = 0;
-  const drop = form.querySelector(".drop");
-  const over = (by) => {
-    depth = Math.max(0, by ? depth + by : 0);
-    drop.classList.toggle("is-over", depth > 0);
-  };
-  addEventListener("dragenter", () => over(1));
-  addEventListener("dragleave", () => over(-1));
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", async (event) => {
-    event.preventDefault();
-    over(0);
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
-    const plain = [...event.dataTransfer.files].map((file) => ({ file, key: file.name }));
-    if (!entries.every(Boolean)) return choose(plain, false);
-    const found = await Promise.all(entries.map((entry) => walk(entry, "")));
-    return choose(found.flat(), entries.some((entry) => entry.isDirectory));
-  });
-}
-
-// The files of a dropped file or folder, with their paths.
-async function walk(entry, folder) {
-  const path = folder + entry.name;
-  if (entry.isFile) return [{ file: await new Promise((done, fail) => entry.file(done, fail)), key: path }];
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-    if (some.length === 0) return found;
-    for (const child of some) found.push(...(await walk(child, `${path}/`)));
-  }
 }
 
 async function choose(given, isFolder) {

@@ -1,6 +1,7 @@
 // Searching without leaving the page. The server renders every result; this only sends the photo,
 // shows that something happens, and puts the answer in its place.
 
+import { listenForDrops } from "./files.js";
 import { keepResult, keptResult } from "./memory.js";
 import { choose, dress } from "./picture.js";
 
@@ -27,7 +28,7 @@ if (search) {
   form.elements.collection.addEventListener("change", changeCollection);
   form.elements.threshold.addEventListener("change", () => photo && find(photo));
   form.querySelector(".filters").addEventListener("change", () => photo && find(photo));
-  listenForDrops();
+  listenForDrops(search, (transfer) => take(transfer.files));
   document.addEventListener("paste", (event) => take(event.clipboardData.files));
   document.addEventListener("keydown", step);
   results.addEventListener("click", click);
@@ -227,24 +228,6 @@ function changeCollection() {
   } else {
     location.assign(`/?collection=${form.elements.collection.value}`);
   }
-}
-
-function listenForDrops() {
-  let depth = 0; // enter and leave come for every element under the pointer
-  const over = (by) => {
-    depth = Math.max(0, by ? depth + by : 0);
-    search.classList.toggle("is-over", depth > 0);
-  };
-  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  addEventListener("dragenter", (event) => hasFiles(event) && over(1));
-  addEventListener("dragleave", (event) => hasFiles(event) && over(-1));
-  addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
-  addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    over(0);
-    take(event.dataTransfer.files);
-  });
 }
 
 function showScan(file) {

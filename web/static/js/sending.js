@@ -90,6 +90,24 @@ async function insist(method, url, options, { hold, onWait }) {
   return null;
 }
 
+// The same, however often it is held and let go.
+async function untilAnswered(method, url, options, { hold, onWait }) {
+  for (;;) {
+    await hold.passed();
+    const found = await insist(method, url, options, { hold, onWait });
+    if (found !== null) return found;
+  }
+}
+
+// Sums up what was sent of several things at a time.
+function totalling(onSent) {
+  const sent = new Map();
+  return (what, bytes) => {
+    sent.set(what, bytes);
+    onSent([...sent.values()].reduce((sum, each) => sum + each, 0));
+  };
+}
+
 // A file that was changed or removed fails like a broken connection, and for ever.
 async function requireReadable(body) {
   const files = body instanceof FormData ? body.getAll("photos") : body instanceof Blob ? [body] : [];
@@ -106,8 +124,7 @@ export async function sendContent(url, file, { hold, onSent, onWait }) {
   for (;;) {
     await hold.passed();
     if (offset === null) {
-      const found = await insist("HEAD", url, {}, { hold, onWait });
-      if (found === null) continue;
+      const found = await untilAnswered("HEAD", url, {}, { hold, onWait });
       // An answer to HEAD has no body that would say it: it takes no more, or has all.
       if (found.status === 409) throw new Refused(409, { code: "wrong_state" });
       if (found.status !== 200 && found.status !== 204) throw new Refused(found.status, null);
@@ -144,11 +161,7 @@ async function sendPart(url, file, offset, { hold, onSent, onWait }) {
 // Sends photos, several at a time. Each is { file, key }; those that are refused get `refused`, in words.
 export async function sendPhotos(url, photos, { hold, onSent, onWait, most }) {
   const batches = batched(photos, Math.min(most, BATCH));
-  const sent = new Map();
-  const tell = (batch, bytes) => {
-    sent.set(batch, bytes);
-    onSent([...sent.values()].reduce((sum, each) => sum + each, 0));
-  };
+  const tell = totalling(onSent);
   const take = async () => {
     for (let batch = batches.shift(); batch; batch = batches.shift()) {
       const rest = await sendBatch(url, batch, { hold, onWait, tell });
@@ -163,23 +176,19 @@ async function sendBatch(url, batch, { hold, onWait, tell }) {
   const size = batch.reduce((sum, photo) => sum + photo.file.size, 0);
   const body = new FormData();
   for (const { file, key } of batch) body.append("photos", file, key);
-  for (;;) {
-    await hold.passed();
-    const onSent = (share) => tell(batch, share * size);
-    const found = await insist("POST", url, { body, onSent }, { hold, onWait }).catch(gone);
-    if (found === null) continue;
-    if (found.status === 200) {
-      tell(batch, size);
-      return [];
-    }
-    if (found.status === 404 || found.answer?.code === "wrong_state") {
-      throw new Refused(found.status, found.answer);
-    }
-    tell(batch, 0);
-    if (batch.length > 1) return batch.map((photo) => [photo]);
-    batch[0].refused = new Refused(found.status, found.answer).message;
+  const onSent = (share) => tell(batch, share * size);
+  const found = await untilAnswered("POST", url, { body, onSent }, { hold, onWait }).catch(gone);
+  if (found.status === 200) {
+    tell(batch, size);
     return [];
   }
+  if (found.status === 404 || found.answer?.code === "wrong_state") {
+    throw new Refused(found.status, found.answer);
+  }
+  tell(batch, 0);
+  if (batch.length > 1) return batch.map((photo) => [photo]);
+  batch[0].refused = new Refused(found.status, found.answer).message;
+  return [];
 }
 
 // Of several photos one may be gone: then each is sent alone, and that one is told of.
@@ -205,11 +214,7 @@ function batched(photos, most) {
 }
 
 async function isThere(url, file, { hold, onWait }) {
-  let found = null;
-  while (found === null) {
-    await hold.passed();
-    found = await insist("HEAD", url, {}, { hold, onWait });
-  }
+  const found = await untilAnswered("HEAD", url, {}, { hold, onWait });
   return found.status < 300 && Number(found.header("Upload-Offset")) === file.size;
 }
 
@@ -217,11 +222,7 @@ async function isThere(url, file, { hold, onWait }) {
 // that are not there.
 export async function sendFiles(url, files, { hold, onSent, onWait, begunBefore }) {
   const left = [...files];
-  const sent = new Map();
-  const tell = (key, bytes) => {
-    sent.set(key, bytes);
-    onSent([...sent.values()].reduce((sum, each) => sum + each, 0));
-  };
+  const tell = totalling(onSent);
   const take = async () => {
     for (let next = left.shift(); next; next = left.shift()) {
       const { file, key } = next;
@@ -231,12 +232,8 @@ export async function sendFiles(url, files, { hold, onSent, onWait, begunBefore 
         tell(key, file.size);
         continue;
       }
-      let found = null;
-      while (found === null) {
-        await hold.passed();
-        const options = { body: file, headers, onSent: (share) => tell(key, share * file.size) };
-        found = await insist("PUT", to, options, { hold, onWait });
-      }
+      const options = { body: file, headers, onSent: (share) => tell(key, share * file.size) };
+      const found = await untilAnswered("PUT", to, options, { hold, onWait });
       if (found.status >= 400) next.refused = new Refused(found.status, found.answer).message;
     }
   };

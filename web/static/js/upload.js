@@ -1,6 +1,8 @@
 // Adding photos with live progress: a few small requests at a time, then the jobs that they made
 // are asked how far they are.
 
+import { chosenIn, dropped, listenForDrops } from "./files.js";
+
 const MIB = 2 ** 20;
 const PARALLEL = 2;
 const MOST_BYTES = 16 * MIB; // of one request, unless one photo is larger
@@ -31,66 +33,26 @@ let polling = false;
 
 if (section) {
   for (const input of form.querySelectorAll("input[type=file]")) {
-    input.addEventListener("change", () => addChosen(input));
-    addChosen(input); // what was chosen before this ran
+    input.addEventListener("change", () => add(chosenIn(input)));
+    add(chosenIn(input)); // what was chosen before this ran
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   part("retry").addEventListener("click", retry);
   part("stop").addEventListener("click", stop);
   addEventListener("paste", (event) => {
     if (event.target.closest("input")) return;
-    add([...event.clipboardData.files].map((file) => [file, file.name]));
+    add([...event.clipboardData.files].map((file) => ({ file, key: file.name })));
   });
   addEventListener("beforeunload", (event) => {
     if (photos.some((photo) => ["queued", "sending"].includes(photo.state))) event.preventDefault();
   });
-  listenForDrops();
-}
-
-function listenForDrops() {
-  let depth = 0;
-  const over = (by) => {
-    depth = Math.max(0, by ? depth + by : 0);
-    form.classList.toggle("is-over", depth > 0);
-  };
-  addEventListener("dragenter", () => over(1));
-  addEventListener("dragleave", () => over(-1));
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", async (event) => {
-    event.preventDefault();
-    over(0);
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
-    const files = [...event.dataTransfer.files].map((file) => [file, file.name]);
-    if (!entries.every(Boolean)) return add(files); // not all are on a disk
-    const found = await Promise.all(entries.map((entry) => walk(entry, "")));
-    return add(found.flat());
-  });
-}
-
-function addChosen(input) {
-  add([...input.files].map((file) => [file, file.webkitRelativePath || file.name]));
-  input.value = "";
-}
-
-// The files of a dropped file or folder, with their paths.
-async function walk(entry, folder) {
-  const path = folder + entry.name;
-  if (entry.isFile) {
-    return [[await new Promise((done, fail) => entry.file(done, fail)), path]];
-  }
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-    if (some.length === 0) return found;
-    for (const child of some) found.push(...(await walk(child, `${path}/`)));
-  }
+  listenForDrops(form, async (transfer) => add((await dropped(transfer)).files));
 }
 
 function add(files) {
   const most = Number(section.dataset.maxBytes);
   const list = part("files");
-  for (const [file, name] of files) {
+  for (const { file, key: name } of files) {
     if (file.name.startsWith(".")) continue; // what systems leave in folders
     const row = list.appendChild(document.createElement("li"));
     row.append(element("span", "file-name", name), element("span", "file-state"));
