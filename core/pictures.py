@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+from PIL import Image
 
 from core.blobs import BlobStore, Kind
 from core.db.faces import NewFace
 from core.errors import BlobMissing, StorageUnavailable
-from core.pipeline import AnalysedPhoto, encode_crop
+from core.faces import Pixels
+from core.images import PhotoLimits, decode
+from core.pipeline import AnalysedPhoto
 
 BLOBS_AT_ONCE = 8
 
@@ -71,3 +76,22 @@ def _copies(photo: AnalysedPhoto) -> Iterator[tuple[Kind, bytes]]:
     for kind, copy in ((Kind.THUMBNAIL, photo.thumbnail), (Kind.PREVIEW, photo.preview)):
         assert copy is not None, "both were asked for"
         yield kind, copy
+
+
+def encode_crop(crop: Pixels) -> bytes:
+    """Pack a crop without loss, so that another recogniser can embed it later.
+
+    WebP: 15 kB for 112 x 112 pixels in 0.4 ms, where PNG takes 19 to 20 kB and 1 to 2.5 ms.
+    """
+    stream = BytesIO()
+    Image.fromarray(crop).save(stream, "WEBP", lossless=True, method=0)
+    return stream.getvalue()
+
+
+def decode_crop(data: bytes) -> Pixels:
+    """Unpack what *encode_crop* packed.
+
+    Raises:
+        BadImage: The stored bytes are damaged.
+    """
+    return decode(data, PhotoLimits(max_bytes=len(data), max_pixels=2**24)).pixels

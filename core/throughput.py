@@ -16,22 +16,20 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, TypeVar
 
-import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from core import collections, indexing, intake
+from core.bare_networks import Bare, measure_bare
 from core.db import jobs as job_rows
 from core.db.migrate import upgrade
-from core.images import Copies, PhotoLimits, decode
+from core.images import Copies
 from core.inference.packs import Pack
-from core.inference.runner import Runner
 from core.local import temporary
 from core.offers import Upload
 from core.pipeline import AnalysedPhoto, Pipeline
 from core.services import Services, services_for
 from core.settings import Settings
-from core.stages import EMBEDDED_AT_ONCE, Cost, Stage, Work
+from core.stages import Cost, Stage, Work
 
 MARKS: Final = 10
 """Looks at the memory during a measurement."""
@@ -39,39 +37,9 @@ MARKS: Final = 10
 BARE_PHOTOS: Final = 24
 """Their tensors are held for the bare loops: of photos that the detector sees at 640, about 150 MB."""
 
-BARE_S: Final = 3.0
 HANDED_IN_AT_ONCE: Final = 32
 NOWHERE: Final = "unix:///nowhere"
 """A broker that nobody connects to: nothing is rung for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bare:
-    """The networks alone: ONNX Runtime in a loop on prepared tensors, as many at once as cores.
-
-    Attributes:
-        detector: Photos a second that the detector's runs alone would allow; *recogniser* likewise.
-    """
-
-    detector: float
-    recogniser: float
-
-    @property
-    def slowest(self) -> float:
-        """Photos a second of the network that takes longer."""
-        return min(self.detector, self.recogniser)
-
-    def mean(self, other: "Bare") -> "Bare":
-        """Return what both measurements together come to: a machine is never equally busy."""
-        return Bare(
-            2 / (1 / self.detector + 1 / other.detector),
-            2 / (1 / self.recogniser + 1 / other.recogniser),
-        )
-
-    @property
-    def both(self) -> float:
-        """Photos a second where both share the same cores and nothing else is done."""
-        return 1 / (1 / self.detector + 1 / self.recogniser)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,57 +285,6 @@ def at_once(work: Callable[[], bool], times: int) -> None:
             over.set()
     for each in running:
         each.result()
-
-
-def measure_bare(pipeline: Pipeline, photos: Sequence[bytes], settings: Settings) -> Bare | None:
-    """Run both networks in loops on the tensors that these photos give."""
-    models, limits = pipeline.models, PhotoLimits.of(settings)
-    results = pipeline.analyse(photos)
-    good = [each for each in results if isinstance(each, AnalysedPhoto)]
-    crops = [face.crop for each in good for face in each.faces]
-    if not crops:
-        return None
-    with _recorded() as detections:
-        for data, result in zip(photos, results, strict=True):
-            if isinstance(result, AnalysedPhoto):
-                models.detector.detect([decode(data, limits, enough=pipeline.enough).pixels])
-    with _recorded() as embeddings:
-        for part in _parts(crops, EMBEDDED_AT_ONCE):
-            models.embedder.embed(np.stack(part))
-    threads = pipeline.places[Stage.DETECT], pipeline.places[Stage.EMBED]
-    loops = [_loop(runs, n) for runs, n in zip((detections, embeddings), threads, strict=True)]
-    return Bare(*(len(good) / seconds for seconds in loops))
-
-
-Run = tuple[Runner, NDArray[np.float32]]
-
-
-@contextmanager
-def _recorded() -> Iterator[list[Run]]:
-    """Note every run of a network within the block, by whatever thread."""
-    runs: list[Run] = []
-    original = Runner.run
-
-    def noting(self: Runner, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        runs.append((self, blob))
-        return original(self, blob)
-
-    Runner.run = noting  # type: ignore[method-assign]
-    try:
-        yield runs
-    finally:
-        Runner.run = original  # type: ignore[method-assign]
-
-
-def _loop(runs: Sequence[Run], threads: int) -> float:
-    """Return the seconds of all runs, done so many at once and again until it is long enough."""
-    turns = 0
-    with ThreadPoolExecutor(threads) as pool:
-        begin = perf_counter()
-        while (seconds := perf_counter() - begin) < BARE_S:
-            list(pool.map(lambda run: run[0].run(run[1]), runs))
-            turns += 1
-    return seconds / turns
 
 
 def plain(found: Throughput) -> Mapping[str, object]:

@@ -20,7 +20,7 @@ from core.errors import (
 )
 from core.intake import accept
 from core.offers import Upload
-from core.pipeline import decode_crop
+from core.pictures import decode_crop
 from core.services import Services
 
 Photo = Callable[[int], bytes]

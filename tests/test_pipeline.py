@@ -20,7 +20,8 @@ from core.faces import DetectedFace, Pixels
 from core.images import Copies, DecodedPhoto, PhotoLimits, decode, inspect
 from core.inference.contracts import FaceModels
 from core.inference.templates import ARCFACE_112
-from core.pipeline import AnalysedPhoto, Pipeline, decode_crop, encode_crop
+from core.pictures import decode_crop, encode_crop
+from core.pipeline import AnalysedPhoto, Pipeline
 from core.settings import Device
 
 LIMITS = PhotoLimits(max_bytes=32 * 2**20, max_pixels=100_000_000)

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from core.bare_networks import Bare, measure_bare
 from core.images import PhotoLimits, decode
 from core.inference.packs import load_manifest
 from core.pipelines import Pipelines
 from core.settings import Settings
 from core.stages import Stage, Work
-from core.throughput import Bare, Mark, Throughput, at_once, measure, measure_bare, photos_of, plain
+from core.throughput import Mark, Throughput, at_once, measure, photos_of, plain
 
 LIMITS = PhotoLimits(max_bytes=2**20, max_pixels=10**6)
 
