@@ -133,6 +133,7 @@ def test_photos_can_be_dropped_on_imports(visit: Visit, samples: Path) -> None:
     visit.new_collection()
     page = visit.page
     page.get_by_role("link", name="Imports", exact=True).click()
+    page.wait_for_url("**/imports")  # and for its script
 
     give(page, "dragenter", samples / "obama.jpg")
     expect(page.locator("#new-import .drop")).to_have_class(re.compile("is-over"))
