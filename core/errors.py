@@ -466,6 +466,33 @@ class NotRunning(SetupError):
     code = "not_running"
 
 
+# --- reports -------------------------------------------------------------------------------
+
+
+class ReportNotFound(FaceSearchError):
+    """No report has this id."""
+
+    code = "report_not_found"
+
+    def __init__(self, report_id: object) -> None:
+        super().__init__(f"There is no report {report_id}.")
+
+
+class ReviewItemNotFound(FaceSearchError):
+    """No review item has this id."""
+
+    code = "review_item_not_found"
+
+    def __init__(self, item_id: object) -> None:
+        super().__init__(f"There is no review item {item_id}.")
+
+
+class ReportFailed(FaceSearchError):
+    """A report cannot be made; the message says why."""
+
+    code = "report_failed"
+
+
 # --- models --------------------------------------------------------------------------------
 
 

@@ -109,6 +109,16 @@ ALTER TABLE public.doomed_files ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.face_edges (
+    graph_id uuid NOT NULL,
+    face_id uuid NOT NULL,
+    neighbours uuid[] NOT NULL,
+    cosines real[] NOT NULL,
+    CONSTRAINT face_edges_check CHECK ((cardinality(neighbours) = cardinality(cosines)))
+);
+
+COMMENT ON COLUMN public.face_edges.neighbours IS 'The nearest other faces of the collection, nearest first. Some may be gone.';
+
 CREATE TABLE public.faces (
     id uuid DEFAULT uuidv7() NOT NULL,
     collection_id uuid NOT NULL,
@@ -411,6 +421,38 @@ CREATE TABLE public.faces_tail_7 (
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
 );
 
+CREATE TABLE public.graph_slices (
+    graph_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    first_id uuid NOT NULL,
+    before_id uuid,
+    faces integer NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    lease uuid,
+    lease_until timestamp with time zone,
+    CONSTRAINT graph_slices_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text])))
+);
+
+COMMENT ON TABLE public.graph_slices IS 'Parts of a graph that is built, by ids of faces.';
+
+COMMENT ON COLUMN public.graph_slices.before_id IS 'The first id of the next slice; null: the last one.';
+
+CREATE TABLE public.graphs (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    method text NOT NULL,
+    neighbours smallint NOT NULL,
+    state text DEFAULT 'building'::text NOT NULL,
+    faces bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT graphs_method_check CHECK ((method = ANY (ARRAY['index'::text, 'exact'::text]))),
+    CONSTRAINT graphs_neighbours_check CHECK ((neighbours > 0)),
+    CONSTRAINT graphs_state_check CHECK ((state = ANY (ARRAY['building'::text, 'ready'::text])))
+);
+
+COMMENT ON COLUMN public.graphs.faces IS 'That have a row of edges; 0 while it is built.';
+
 CREATE TABLE public.idempotency_keys (
     requester bytea NOT NULL,
     key text NOT NULL,
@@ -664,6 +706,75 @@ COMMENT ON COLUMN public.recall_audits.applied IS 'Whether the proposal was set 
 
 COMMENT ON COLUMN public.recall_audits.steps IS 'What each ef_search that was tried gave.';
 
+CREATE TABLE public.report_findings (
+    report_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    key text NOT NULL,
+    kind text NOT NULL,
+    score real NOT NULL,
+    is_new boolean DEFAULT false NOT NULL,
+    sides jsonb NOT NULL,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+COMMENT ON COLUMN public.report_findings."position" IS 'From 0, what matters most first.';
+
+COMMENT ON COLUMN public.report_findings.key IS 'The same in every version that finds the same.';
+
+COMMENT ON COLUMN public.report_findings.sides IS 'What stands side by side: for each its faces, best first, and its person or image.';
+
+CREATE TABLE public.reports (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    name text NOT NULL,
+    actor text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    step text,
+    done bigint DEFAULT 0 NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    detail text,
+    attempts smallint DEFAULT 0 NOT NULL,
+    lease uuid,
+    lease_until timestamp with time zone,
+    previous_id uuid,
+    findings integer DEFAULT 0 NOT NULL,
+    added integer DEFAULT 0 NOT NULL,
+    gone integer DEFAULT 0 NOT NULL,
+    summary jsonb DEFAULT '{}'::jsonb NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT reports_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON COLUMN public.reports.previous_id IS 'The last version that was done; what is new is told by it.';
+
+COMMENT ON COLUMN public.reports.added IS 'Findings that the previous version does not have.';
+
+COMMENT ON COLUMN public.reports.gone IS 'Findings of the previous version that this one does not have.';
+
+CREATE TABLE public.review_items (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    source text NOT NULL,
+    key text NOT NULL,
+    kind text NOT NULL,
+    score real NOT NULL,
+    sides jsonb NOT NULL,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    decision text,
+    decided_by text,
+    decided_at timestamp with time zone,
+    change_id uuid,
+    CONSTRAINT review_items_check CHECK (((state = 'decided'::text) = (decision IS NOT NULL))),
+    CONSTRAINT review_items_decision_check CHECK ((decision = ANY (ARRAY['same'::text, 'different'::text, 'wrong_label'::text, 'not_a_face'::text]))),
+    CONSTRAINT review_items_state_check CHECK ((state = ANY (ARRAY['open'::text, 'later'::text, 'decided'::text, 'settled'::text])))
+);
+
+COMMENT ON COLUMN public.review_items.source IS 'The report that found it, or arrival: seen at ingest.';
+
+COMMENT ON COLUMN public.review_items.state IS 'settled: what it asks was answered elsewhere, or what it is about is gone.';
+
 CREATE TABLE public.secrets (
     name text NOT NULL,
     value bytea NOT NULL
@@ -730,6 +841,9 @@ ALTER TABLE ONLY public.collections
 ALTER TABLE ONLY public.doomed_files
     ADD CONSTRAINT doomed_files_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.face_edges
+    ADD CONSTRAINT face_edges_pkey PRIMARY KEY (graph_id, face_id);
+
 ALTER TABLE ONLY public.faces
     ADD CONSTRAINT faces_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
 
@@ -790,6 +904,12 @@ ALTER TABLE ONLY public.faces_tail_7
 ALTER TABLE ONLY public.faces_tail_7
     ADD CONSTRAINT faces_tail_7_pkey PRIMARY KEY (collection_id, id);
 
+ALTER TABLE ONLY public.graph_slices
+    ADD CONSTRAINT graph_slices_pkey PRIMARY KEY (graph_id, "position");
+
+ALTER TABLE ONLY public.graphs
+    ADD CONSTRAINT graphs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (requester, key);
 
@@ -840,6 +960,15 @@ ALTER TABLE ONLY public.query_samples
 
 ALTER TABLE ONLY public.recall_audits
     ADD CONSTRAINT recall_audits_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.report_findings
+    ADD CONSTRAINT report_findings_pkey PRIMARY KEY (report_id, "position");
+
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.review_items
+    ADD CONSTRAINT review_items_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_pkey PRIMARY KEY (name);
@@ -974,6 +1103,8 @@ CREATE INDEX faces_tail_7_person_id_quality_id_idx ON public.faces_tail_7 USING 
 
 CREATE INDEX faces_tail_7_tags_idx ON public.faces_tail_7 USING gin (tags) WHERE (tags <> '{}'::text[]);
 
+CREATE UNIQUE INDEX graphs_in_state ON public.graphs USING btree (collection_id, state);
+
 CREATE INDEX idempotency_keys_by_end ON public.idempotency_keys USING btree (valid_until);
 
 CREATE INDEX images_by_capture ON public.images USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
@@ -1029,6 +1160,20 @@ CREATE UNIQUE INDEX people_collection_id_external_id_key ON public.people USING 
 CREATE INDEX query_samples_by_collection ON public.query_samples USING btree (collection_id);
 
 CREATE INDEX recall_audits_by_collection ON public.recall_audits USING btree (collection_id, id);
+
+CREATE UNIQUE INDEX report_findings_by_key ON public.report_findings USING btree (report_id, key);
+
+CREATE INDEX reports_by_collection ON public.reports USING btree (collection_id, id);
+
+CREATE INDEX reports_by_previous ON public.reports USING btree (previous_id) WHERE (previous_id IS NOT NULL);
+
+CREATE UNIQUE INDEX reports_open ON public.reports USING btree (collection_id, name) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE INDEX review_items_by_change ON public.review_items USING btree (change_id) WHERE (change_id IS NOT NULL);
+
+CREATE UNIQUE INDEX review_items_by_key ON public.review_items USING btree (collection_id, source, key);
+
+CREATE INDEX review_items_open ON public.review_items USING btree (collection_id, score DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'later'::text]));
 
 ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_0_cluster_id_idx;
 
@@ -1180,11 +1325,20 @@ ALTER TABLE ONLY public.assignment_events
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_space_id_fkey FOREIGN KEY (space_id) REFERENCES public.spaces(id);
 
+ALTER TABLE ONLY public.face_edges
+    ADD CONSTRAINT face_edges_graph_id_fkey FOREIGN KEY (graph_id) REFERENCES public.graphs(id) ON DELETE CASCADE;
+
 ALTER TABLE public.faces
     ADD CONSTRAINT faces_image_fkey FOREIGN KEY (collection_id, image_id) REFERENCES public.images(collection_id, id) ON DELETE CASCADE;
 
 ALTER TABLE public.faces
     ADD CONSTRAINT faces_person_fkey FOREIGN KEY (collection_id, person_id) REFERENCES public.people(collection_id, id) ON DELETE SET NULL (person_id);
+
+ALTER TABLE ONLY public.graph_slices
+    ADD CONSTRAINT graph_slices_graph_id_fkey FOREIGN KEY (graph_id) REFERENCES public.graphs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.graphs
+    ADD CONSTRAINT graphs_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
@@ -1224,3 +1378,15 @@ ALTER TABLE ONLY public.query_samples
 
 ALTER TABLE ONLY public.recall_audits
     ADD CONSTRAINT recall_audits_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.report_findings
+    ADD CONSTRAINT report_findings_report_id_fkey FOREIGN KEY (report_id) REFERENCES public.reports(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_previous_id_fkey FOREIGN KEY (previous_id) REFERENCES public.reports(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.review_items
+    ADD CONSTRAINT review_items_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -51,6 +51,11 @@ class Gallery:
         """The collection as it is now."""
         return collections.get(self.conn, self.collection.id)
 
+    def add(self, vectors: NDArray[np.float32]) -> list[UUID]:
+        """More faces, in a photo of their own; returns their ids."""
+        with self.conn.transaction():
+            return _fill(self.conn, self.collection, vectors)
+
 
 @pytest.fixture
 def gallery(services: Services) -> Callable[..., Gallery]:
@@ -79,7 +84,7 @@ def _partition(conn: Connection, collection: Collection) -> None:
     conn.execute("UPDATE collections SET layout = 'own' WHERE id = %s", [collection.id])
 
 
-def _fill(conn: Connection, collection: Collection, vectors: NDArray[np.float32]) -> None:
+def _fill(conn: Connection, collection: Collection, vectors: NDArray[np.float32]) -> list[UUID]:
     image_id = images.insert(
         conn,
         collection_id=collection.id,
@@ -111,6 +116,7 @@ def _fill(conn: Connection, collection: Collection, vectors: NDArray[np.float32]
         ],
     )
     collections.rows.count(conn, collection.id, images=1, faces=len(ids))
+    return ids
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
