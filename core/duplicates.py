@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from core import gallery, people
+from core import constraints, gallery, people
 from core.db import faces as face_rows
 from core.db import jobs as job_rows
 from core.db.images import Known
@@ -15,6 +15,8 @@ def update(
     conn: Connection, collection_id: UUID, known: Known, said: Upload, person_id: UUID | None
 ) -> None:
     """Change what *said* gives, and give the most prominent face to the person; the image is held.
+
+    Where somebody decided that the face is not theirs it stays where it is: an import knows less.
 
     Raises:
         NameTaken: The external id is in use.
@@ -35,4 +37,6 @@ def update(
     faces = face_rows.of_images(conn, [known.id], collection_ids=[collection_id]).get(known.id, [])
     if faces:
         boxes = [(face.box[0], face.box[1], face.box[2], face.box[3]) for face in faces]
-        people.assign(conn, person_id, [faces[prominent(boxes)].id], actor=ACTOR)
+        face_id = faces[prominent(boxes)].id
+        if not constraints.forbids(conn, collection_id, face_id, person_id):
+            people.assign(conn, person_id, [face_id], actor=ACTOR)

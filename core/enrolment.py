@@ -8,9 +8,12 @@ from uuid import UUID
 
 import numpy as np
 
+from core import changes, moves
+from core.changes import Kind
+from core.db import changes as change_rows
 from core.db import people as rows
 from core.db.faces import NewFace
-from core.db.people import Moved
+from core.db.people import Details, Moved
 from core.db.pool import Connection
 from core.faces import Box
 
@@ -44,6 +47,7 @@ def people(
     """
     found: dict[PersonRef, UUID] = {}
     made = 0
+    change_id: UUID | None = None
     # Locked in one order by everybody, so that two imports never wait in a circle; of those who mean
     # the same person the one with a name first, for whoever is made gets it.
     for ref in sorted(set(wanted), key=lambda ref: (ref.external_id, not ref.name, ref.name)):
@@ -51,13 +55,9 @@ def people(
         rows.lock_name(conn, collection_id, external_id=key, name=ref.name)
         known = rows.called(conn, collection_id, external_id=key, name=ref.name)
         if known is None:
-            known = rows.insert(
-                conn,
-                collection_id=collection_id,
-                name=ref.name or ref.external_id,
-                external_id=key,
-                metadata={},
-            )
+            change_id = change_id or changes.begin(conn, collection_id, Kind.ENROL, ACTOR)
+            details = Details(ref.name or ref.external_id, key, {})
+            known = moves.make(conn, collection_id, change_id, details)
             made += 1
         found[ref] = known
     return found, made
@@ -82,7 +82,7 @@ def named(
 ) -> list[NewFace]:
     """Return *faces* with the most prominent one of each photo given to who was named with it.
 
-    The events are written here.
+    The events are written here, as one change of each collection.
 
     Args:
         wanted: People, who are held, by the image that they are named with.
@@ -92,14 +92,13 @@ def named(
         if wanted.get(face.image_id) is not None:
             of_photo[face.image_id].append(place)
     given = list(faces)
+    moved: defaultdict[UUID, list[Moved]] = defaultdict(list)
     for image_id, places in of_photo.items():
         chosen = places[prominent([faces[place].analysed.face.box for place in places])]
-        given[chosen] = replace(faces[chosen], person_id=wanted[image_id])
-        rows.insert_events(
-            conn,
-            collection_id=faces[chosen].collection_id,
-            person_id=wanted[image_id],
-            moved=[Moved(faces[chosen].id, None)],
-            actor=ACTOR,
-        )
+        face = replace(faces[chosen], person_id=wanted[image_id])
+        given[chosen] = face
+        moved[face.collection_id].append(Moved(face.id, None, face.person_id))
+    for collection_id in sorted(moved):
+        change_id = changes.begin(conn, collection_id, Kind.ENROL, ACTOR)
+        change_rows.insert_moves(conn, change_id, moved[collection_id])
     return given

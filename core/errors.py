@@ -64,6 +64,19 @@ class PersonNotFound(NotFound):
     noun = "person"
 
 
+class ChangeNotFound(NotFound):
+    """No change has this id."""
+
+    code = "change_not_found"
+    noun = "change"
+
+
+class AlreadyUndone(FaceSearchError):
+    """Nothing is left of a change to undo."""
+
+    code = "already_undone"
+
+
 class JobNotFound(NotFound):
     """No job has this id."""
 

@@ -290,8 +290,9 @@ def delete_face(pool: Pool, blobs: BlobStore, face_id: UUID) -> None:
         if gone is None:
             return
         removals.doom_face(conn, deletion, face_id)
-        image_rows.change_face_count(conn, gone.image_id, -1)
-        collection_rows.count(conn, gone.collection_id, faces=-1)
+        if not gone.hidden:
+            image_rows.change_face_count(conn, gone.image_id, -1)
+            collection_rows.count(conn, gone.collection_id, faces=-1)
     remove_files(pool, blobs, deletion)
 
 

@@ -33,8 +33,11 @@ CREATE TABLE public.assignment_events (
     person_id uuid,
     previous_person_id uuid,
     actor text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    change_id uuid
 );
+
+COMMENT ON COLUMN public.assignment_events.change_id IS 'Null: of before there were changes.';
 
 ALTER TABLE public.assignment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.assignment_events_id_seq
@@ -44,6 +47,20 @@ ALTER TABLE public.assignment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.changes (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    kind text NOT NULL,
+    actor text NOT NULL,
+    undoes uuid,
+    CONSTRAINT changes_check CHECK (((kind = 'undo'::text) = (undoes IS NOT NULL))),
+    CONSTRAINT changes_kind_check CHECK ((kind = ANY (ARRAY['baseline'::text, 'create'::text, 'edit'::text, 'delete'::text, 'assign'::text, 'unassign'::text, 'merge'::text, 'split'::text, 'decide'::text, 'enrol'::text, 'undo'::text])))
+);
+
+COMMENT ON TABLE public.changes IS 'What one actor did at one time; its events name it. The id tells when.';
+
+COMMENT ON COLUMN public.changes.undoes IS 'The change that this one takes back, wholly or in part.';
 
 CREATE TABLE public.collections (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -91,6 +108,29 @@ COMMENT ON COLUMN public.collections.ef_search IS 'Null: FACESEARCH_HNSW_EF_SEAR
 COMMENT ON COLUMN public.collections.keeps_queries IS 'Whether a few query vectors are kept, so that recall can be measured on real ones.';
 
 COMMENT ON COLUMN public.collections.keeps IS 'originals: photo, small copies and crops; crops: crops alone; vectors: no picture at all. Counts for photos indexed from now on.';
+
+CREATE TABLE public.constraints (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    kind text NOT NULL,
+    face_id uuid NOT NULL,
+    other_face_id uuid,
+    person_id uuid,
+    change_id uuid NOT NULL,
+    withdrawn_by uuid,
+    CONSTRAINT constraints_check CHECK (
+CASE kind
+    WHEN 'must_link'::text THEN ((face_id < other_face_id) AND (person_id IS NULL) AND (other_face_id IS NOT NULL))
+    WHEN 'cannot_link'::text THEN ((face_id < other_face_id) AND (person_id IS NULL) AND (other_face_id IS NOT NULL))
+    WHEN 'not_person'::text THEN ((other_face_id IS NULL) AND (person_id IS NOT NULL))
+    WHEN 'not_face'::text THEN ((other_face_id IS NULL) AND (person_id IS NULL))
+    ELSE false
+END)
+);
+
+COMMENT ON TABLE public.constraints IS 'What was decided about faces. Those of faces or people that are gone stay and mean nothing: a person may come back by an undo.';
+
+COMMENT ON COLUMN public.constraints.withdrawn_by IS 'The change that took it back; null: it holds.';
 
 CREATE TABLE public.doomed_files (
     id bigint NOT NULL,
@@ -143,6 +183,7 @@ CREATE TABLE public.faces (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -158,6 +199,8 @@ COMMENT ON COLUMN public.faces.norm IS 'Length of the raw embedding.';
 COMMENT ON COLUMN public.faces.tags IS 'A copy of the image''s, as captured_at is.';
 
 COMMENT ON COLUMN public.faces.cluster_id IS 'Unnamed faces with the same value look like one person.';
+
+COMMENT ON COLUMN public.faces.hidden IS 'Somebody said that it is no face: it is not found, not counted, and has no person.';
 
 CREATE TABLE public.faces_tail (
     id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
@@ -183,6 +226,7 @@ CREATE TABLE public.faces_tail (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -213,6 +257,7 @@ CREATE TABLE public.faces_tail_0 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -242,6 +287,7 @@ CREATE TABLE public.faces_tail_1 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -271,6 +317,7 @@ CREATE TABLE public.faces_tail_2 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -300,6 +347,7 @@ CREATE TABLE public.faces_tail_3 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -329,6 +377,7 @@ CREATE TABLE public.faces_tail_4 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -358,6 +407,7 @@ CREATE TABLE public.faces_tail_5 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -387,6 +437,7 @@ CREATE TABLE public.faces_tail_6 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -416,6 +467,7 @@ CREATE TABLE public.faces_tail_7 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -662,6 +714,29 @@ CREATE TABLE public.people (
     CONSTRAINT people_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
 
+CREATE TABLE public.person_events (
+    id bigint NOT NULL,
+    collection_id uuid NOT NULL,
+    change_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    before jsonb,
+    after jsonb,
+    CONSTRAINT person_events_check CHECK (((before IS NOT NULL) OR (after IS NOT NULL)))
+);
+
+COMMENT ON COLUMN public.person_events.before IS 'name, external_id and metadata; null: the person was made. No key to people: it outlives them.';
+
+COMMENT ON COLUMN public.person_events.after IS 'Null: the person was deleted.';
+
+ALTER TABLE public.person_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.person_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.query_samples (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     collection_id uuid NOT NULL,
@@ -829,6 +904,9 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.assignment_events
     ADD CONSTRAINT assignment_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_external_id_key UNIQUE (external_id);
 
@@ -837,6 +915,9 @@ ALTER TABLE ONLY public.collections
 
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.doomed_files
     ADD CONSTRAINT doomed_files_pkey PRIMARY KEY (id);
@@ -955,6 +1036,9 @@ ALTER TABLE ONLY public.people
 ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.person_events
+    ADD CONSTRAINT person_events_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.query_samples
     ADD CONSTRAINT query_samples_pkey PRIMARY KEY (id);
 
@@ -979,7 +1063,29 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.spaces
     ADD CONSTRAINT spaces_pkey PRIMARY KEY (id);
 
-CREATE INDEX assignment_events_by_face ON public.assignment_events USING btree (face_id, id);
+CREATE INDEX assignment_events_by_change ON public.assignment_events USING btree (change_id) WHERE (change_id IS NOT NULL);
+
+CREATE INDEX assignment_events_by_face ON public.assignment_events USING btree (collection_id, face_id, id);
+
+CREATE INDEX assignment_events_by_person ON public.assignment_events USING btree (person_id, change_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX assignment_events_by_previous_person ON public.assignment_events USING btree (previous_person_id, change_id) WHERE (previous_person_id IS NOT NULL);
+
+CREATE INDEX changes_by_collection ON public.changes USING btree (collection_id, id);
+
+CREATE INDEX changes_by_undone ON public.changes USING btree (undoes) WHERE (undoes IS NOT NULL);
+
+CREATE INDEX constraints_by_change ON public.constraints USING btree (change_id);
+
+CREATE INDEX constraints_by_collection ON public.constraints USING btree (collection_id);
+
+CREATE INDEX constraints_by_other_face ON public.constraints USING btree (collection_id, other_face_id) WHERE ((other_face_id IS NOT NULL) AND (withdrawn_by IS NULL));
+
+CREATE INDEX constraints_by_person ON public.constraints USING btree (collection_id, person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX constraints_by_withdrawal ON public.constraints USING btree (withdrawn_by) WHERE (withdrawn_by IS NOT NULL);
+
+CREATE UNIQUE INDEX constraints_once ON public.constraints USING btree (collection_id, face_id, kind, other_face_id, person_id) NULLS NOT DISTINCT WHERE (withdrawn_by IS NULL);
 
 CREATE INDEX doomed_files_by_deletion ON public.doomed_files USING btree (deletion, id);
 
@@ -1157,6 +1263,10 @@ CREATE INDEX people_by_name ON public.people USING btree (collection_id, lower(n
 
 CREATE UNIQUE INDEX people_collection_id_external_id_key ON public.people USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
+CREATE INDEX person_events_by_change ON public.person_events USING btree (change_id);
+
+CREATE INDEX person_events_by_person ON public.person_events USING btree (collection_id, person_id, id);
+
 CREATE INDEX query_samples_by_collection ON public.query_samples USING btree (collection_id);
 
 CREATE INDEX recall_audits_by_collection ON public.recall_audits USING btree (collection_id, id);
@@ -1320,10 +1430,28 @@ ALTER INDEX public.faces_pkey ATTACH PARTITION public.faces_tail_pkey;
 ALTER INDEX public.faces_by_tag ATTACH PARTITION public.faces_tail_tags_idx;
 
 ALTER TABLE ONLY public.assignment_events
+    ADD CONSTRAINT assignment_events_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.changes(id);
+
+ALTER TABLE ONLY public.assignment_events
     ADD CONSTRAINT assignment_events_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_undoes_fkey FOREIGN KEY (undoes) REFERENCES public.changes(id);
 
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_space_id_fkey FOREIGN KEY (space_id) REFERENCES public.spaces(id);
+
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.changes(id);
+
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_withdrawn_by_fkey FOREIGN KEY (withdrawn_by) REFERENCES public.changes(id);
 
 ALTER TABLE ONLY public.face_edges
     ADD CONSTRAINT face_edges_graph_id_fkey FOREIGN KEY (graph_id) REFERENCES public.graphs(id) ON DELETE CASCADE;
@@ -1372,6 +1500,12 @@ ALTER TABLE ONLY public.lanes
 
 ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.person_events
+    ADD CONSTRAINT person_events_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.changes(id);
+
+ALTER TABLE ONLY public.person_events
+    ADD CONSTRAINT person_events_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.query_samples
     ADD CONSTRAINT query_samples_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;

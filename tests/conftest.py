@@ -45,6 +45,7 @@ pytest_plugins = [
     "tests.worker_processes",
     "tests.queues",
     "tests.galleries",
+    "tests.histories",
     "tests.importing",
     "tests.crowds",
     "tests.object_storage",

@@ -15,6 +15,7 @@ from core.errors import CollectionNotFound, FaceNotFound, PersonNotFound
 from core.intake import accept
 from core.keeping import Keeps
 from core.offers import Upload
+from core.rebuilding import rebuild
 from core.services import Services
 
 Photo = Callable[[int], bytes]
@@ -169,6 +170,7 @@ def assert_all_agrees(services: Services) -> None:
                                                   WHERE e.face_id = f.id ORDER BY e.id DESC LIMIT 1)
             """
         )
+        assert rebuild(conn, check=True).differences == 0
         kept = "SELECT encode(sha256, 'hex') FROM images WHERE kept = 'originals'"
         photos = ids(kept)
         indexed = ids(f"{kept} AND state = 'indexed'")

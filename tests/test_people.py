@@ -9,13 +9,17 @@ import pytest
 
 from core import collections, gallery, people
 from core.db.collections import Collection
+from core.enrolment import PersonRef
 from core.errors import (
     CollectionNotFound,
     FaceNotFound,
+    InvalidRequest,
     NameTaken,
     PersonNotFound,
     WrongCollection,
 )
+from core.intake import accept
+from core.offers import Upload
 from core.services import Services
 
 NOBODY = UUID(int=7)
@@ -157,8 +161,8 @@ def test_a_change_leaves_the_rest_alone(services: Services, collection: Collecti
         ada = people.create(
             conn, collection.id, name="Ada", external_id="a", metadata={"born": 1815}, actor="test"
         )
-        changed = people.change(conn, ada.id, name="Ada Lovelace")
-        cleared = people.change(conn, ada.id, external_id="")
+        changed = people.change(conn, ada.id, name="Ada Lovelace", actor="test")
+        cleared = people.change(conn, ada.id, external_id="", actor="test")
 
     assert (changed.name, changed.external_id, changed.metadata) == (
         *("Ada Lovelace", "a"),
@@ -167,13 +171,98 @@ def test_a_change_leaves_the_rest_alone(services: Services, collection: Collecti
     assert cleared.external_id is None
 
 
+def test_merged_people_are_one_who_keeps_their_own_details(
+    services: Services, collection: Collection, faces: list[UUID]
+) -> None:
+    with services.pool.connection() as conn:
+        ada = people.create(
+            conn,
+            collection.id,
+            name="Ada",
+            metadata={"born": 1815},
+            face_ids=faces[:1],
+            actor="test",
+        )
+        others = [
+            people.create(
+                conn, collection.id, name="A.", external_id=key, metadata=data, face_ids=[face],
+                actor="test",
+            )
+            for key, data, face in (
+                ("a", {"born": 1, "city": "London"}, faces[1]),
+                ("b", {"city": "Paris", "cat": True}, faces[2]),
+            )
+        ]  # fmt: skip
+
+        merged = people.merge(conn, ada.id, [each.id for each in others], actor="test")
+
+        assert [each.id for each in people.page(conn, collection.id, limit=9)] == [ada.id]
+        assert collections.get(conn, collection.id).person_count == 1
+    assert (merged.name, merged.external_id, merged.face_count) == ("Ada", "a", 3)
+    assert merged.metadata == {"born": 1815, "city": "London", "cat": True}
+    assert owners(services, faces) == [ada.id, ada.id, ada.id, None]
+
+
+def test_a_merge_with_nobody_or_a_stranger_changes_nothing(
+    services: Services, collection: Collection, faces: list[UUID]
+) -> None:
+    with services.pool.connection() as conn:
+        ada = people.create(conn, collection.id, name="Ada", face_ids=faces[:1], actor="test")
+        bob = people.create(conn, collection.id, name="Bob", face_ids=faces[1:2], actor="test")
+        other = collections.create(conn, services.manifest.pack("open"), name="other")
+        stranger = people.create(conn, other.id, name="Eve", actor="test")
+
+        with pytest.raises(InvalidRequest):
+            people.merge(conn, ada.id, [ada.id], actor="test")
+        with pytest.raises(PersonNotFound):
+            people.merge(conn, ada.id, [bob.id, NOBODY], actor="test")
+        with pytest.raises(WrongCollection):
+            people.merge(conn, ada.id, [bob.id, stranger.id], actor="test")
+    assert owners(services, faces) == [ada.id, bob.id, None, None]
+
+
+def test_photos_that_wait_with_the_name_of_somebody_merged_count_for_who_is_left(
+    services: Services, collection: Collection, doorbell: Any, photo: Callable[[int], bytes]
+) -> None:
+    upload = Upload("new.png", photo(7), person=PersonRef(name="A. Lovelace"))
+    accept(services, doorbell, collection.id, [upload])
+    with services.pool.connection() as conn:
+        [other] = people.page(conn, collection.id, limit=9)
+        ada = people.create(conn, collection.id, name="Ada", actor="test")
+
+        people.merge(conn, ada.id, [other.id], actor="test")
+
+        waiting = conn.execute("SELECT person_id FROM items WHERE state = 'waiting'").fetchall()
+    assert waiting == [(ada.id,)]
+
+
+def test_a_split_makes_somebody_new_of_some_faces(
+    services: Services, collection: Collection, faces: list[UUID]
+) -> None:
+    with services.pool.connection() as conn:
+        ada = people.create(conn, collection.id, name="Ada", face_ids=faces[:3], actor="test")
+
+        new = people.split(conn, ada.id, faces[1:3], name="Bob", actor="test")
+
+        assert people.get(conn, ada.id).face_count == 1
+        assert collections.get(conn, collection.id).person_count == 2
+        with pytest.raises(InvalidRequest):
+            people.split(conn, ada.id, [faces[3]], name="Carl", actor="test")
+        with pytest.raises(InvalidRequest):
+            people.split(conn, ada.id, [], name="Carl", actor="test")
+    assert (new.name, new.face_count) == ("Bob", 2)
+    assert owners(services, faces) == [ada.id, new.id, new.id, None]
+
+
 def test_unknown_people_are_errors(services: Services) -> None:
     with services.pool.connection() as conn:
         for call in (
             lambda: people.get(conn, NOBODY),
-            lambda: people.change(conn, NOBODY, name="x"),
+            lambda: people.change(conn, NOBODY, name="x", actor="test"),
             lambda: people.assign(conn, NOBODY, [], actor="test"),
             lambda: people.unassign(conn, NOBODY, [], actor="test"),
+            lambda: people.merge(conn, NOBODY, [UUID(int=8)], actor="test"),
+            lambda: people.split(conn, NOBODY, [UUID(int=8)], name="x", actor="test"),
         ):
             with pytest.raises(PersonNotFound):
                 call()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core import replay as module
+from core.db import faces
 from core.db import recall as rows
 from core.db.search import Kind
 from core.errors import InvalidRequest
@@ -80,6 +81,20 @@ def test_faces_that_come_and_go_meanwhile_are_no_losses(gallery: Make) -> None:
     step = replay.step("hnsw", 1000)
 
     assert (step.recall_1, step.recall_10, step.lost_mates) == (1.0, 1.0, 0)
+
+
+def test_hidden_faces_are_no_losses(gallery: Make) -> None:
+    made = gallery(manifold(3000))
+    before = Replay(made.conn, made.collection, queries=20)
+    hidden = [answer[0].id for answer in before._truth]
+    faces.set_hidden(made.conn, made.collection.id, hidden[:10], hidden=True)
+
+    after = Replay(made.conn, made.collection, queries=20)
+
+    assert not {face.id for answer in after._truth for face in answer} & set(hidden[:10])
+    for replay in (before, after):
+        step = replay.step("hnsw", 1000)
+        assert (step.recall_1, step.recall_10, step.lost_mates) == (1.0, 1.0, 0)
 
 
 def test_real_queries_come_first_and_stored_faces_fill_up(gallery: Make) -> None:

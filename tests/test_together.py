@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from core import subjects, together
+from core.db import faces as face_rows
 from core.errors import InvalidRequest
 from core.filters import Filter
 from core.finding import Options
@@ -136,6 +137,18 @@ def test_a_name_counts_whatever_the_cosine(crowd: Callable[..., Any]) -> None:
 
     assert unlike in [image.image_id for image in found.images]
     assert [image.cosine for image in found.images] == [1, 1]
+
+
+def test_a_hidden_face_stands_for_nobody(crowd: Callable[..., Any]) -> None:
+    album = crowd()
+    album.photo(0, 1, noise=0.1)
+    seen = find(album, [looks(album, 0), looks(album, 1)], []).images
+    with album.services.pool.connection() as conn:
+        face_rows.set_hidden(conn, album.collection.id, [album.faces[1].id], hidden=True)
+
+    assert len(seen) == 1
+    assert find(album, [looks(album, 0), looks(album, 1)], []).images == ()
+    assert len(find(album, [looks(album, 0)], [looks(album, 1)]).images) == 1
 
 
 def test_conditions_hold_for_the_faces_that_are_wanted_only(crowd: Callable[..., Any]) -> None:

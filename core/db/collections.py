@@ -242,5 +242,8 @@ def delete(conn: Connection, collection_id: UUID) -> Removed | None:
     execute(conn, SQL["delete_items"], params)
     execute(conn, SQL["delete_images"], params)
     people = execute(conn, SQL["delete_people"], params)
+    execute(conn, SQL["delete_constraints"], params)
+    execute(conn, SQL["delete_person_events"], params)
+    execute(conn, SQL["delete_events"], params)
     gone = conn.execute(SQL["delete"], params).fetchone()
     return None if gone is None else Removed(gone[0], gone[1], people, gone[2])

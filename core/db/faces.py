@@ -36,6 +36,7 @@ class Face:
         landmarks: Ten numbers: x, y of left eye, right eye, nose, left and right mouth corner.
         norm: Length of the raw embedding.
         quality: Overall figure, 0 to 1; its parts follow (`core.faces.Quality`).
+        hidden: Somebody said that it is no face: it is not found and not counted.
         kept: What there is of its image, of `core.keeping.Keeps`.
     """
 
@@ -60,6 +61,7 @@ class Face:
     yaw: float
     pitch: float
     roll: float
+    hidden: bool
     kept: str
     created_at: datetime
 
@@ -79,10 +81,11 @@ class NewFace:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Where a deleted face was."""
+    """Where a deleted face was, and whether it was hidden."""
 
     collection_id: UUID
     image_id: UUID
+    hidden: bool
 
 
 def new_ids(conn: Connection, count: int) -> list[UUID]:
@@ -157,10 +160,22 @@ def of_images(
     return found
 
 
-def present(conn: Connection, collection_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of *ids* that are faces of the collection."""
+def present(conn: Connection, collection_id: UUID, ids: Sequence[UUID]) -> dict[UUID, bool]:
+    """Return those of *ids* that are faces of the collection, and which of them are hidden."""
     params = {"collection_id": collection_id, "ids": list(ids)}
-    return {row[0] for row in conn.execute(SQL["present"], params)}
+    return dict(conn.execute(SQL["present"], params).fetchall())
+
+
+def hold_images(conn: Connection, collection_id: UUID, ids: Iterable[UUID]) -> None:
+    """Keep the images of faces from being changed by others; to be called before `set_hidden`."""
+    execute(conn, SQL["hold_images"], {"collection_id": collection_id, "ids": list(ids)})
+
+
+def set_hidden(conn: Connection, collection_id: UUID, ids: Iterable[UUID], *, hidden: bool) -> int:
+    """Hide faces or show them again, and count them with their images; return how many changed."""
+    params = {"collection_id": collection_id, "ids": list(ids), "hidden": hidden}
+    changed: int = fetch_value(conn, SQL["set_hidden"], params)
+    return changed
 
 
 def page(

@@ -1,7 +1,7 @@
-"""Rows of ``people`` and ``assignment_events``. The caller owns the transaction."""
+"""Rows of ``people``. The caller owns the transaction."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,11 +39,34 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What can be said of a person."""
+
+    name: str
+    external_id: str | None
+    metadata: dict[str, Any]
+
+    def plain(self) -> dict[str, Any]:
+        """Return what JSON can store."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
-    """A face that got another owner, and the one it had."""
+    """A face that got another owner, and the one it had; None: nobody."""
 
     face_id: UUID
     previous_person_id: UUID | None
+    person_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose a face is, and whether it was said to be none."""
+
+    id: UUID
+    person_id: UUID | None
+    hidden: bool
 
 
 def insert(
@@ -53,8 +76,9 @@ def insert(
     name: str,
     external_id: str | None,
     metadata: Mapping[str, Any],
+    person_id: UUID | None = None,
 ) -> UUID:
-    """Store a person; return the id.
+    """Store a person, with an id of before where it is given; return the id.
 
     Raises:
         psycopg.errors.UniqueViolation: The external id is in use in this collection.
@@ -64,6 +88,7 @@ def insert(
         conn,
         SQL["insert"],
         {
+            "id": person_id,
             "collection_id": collection_id,
             "name": name,
             "external_id": external_id,
@@ -160,14 +185,25 @@ def lock(conn: Connection, person_id: UUID) -> bool:
     return fetch_value(conn, SQL["lock"], {"id": person_id}) is not None
 
 
+def lock_many(conn: Connection, collection_id: UUID, person_ids: Iterable[UUID]) -> set[UUID]:
+    """Lock, as `lock` does, those of these people who are in a collection; return them."""
+    params = {"collection_id": collection_id, "ids": list(person_ids)}
+    return {row[0] for row in conn.execute(SQL["lock_many"], params)}
+
+
+def details(conn: Connection, person_id: UUID) -> Details | None:
+    """Return what is said of a person, and keep others from changing it."""
+    return fetch_one(conn, Details, SQL["details"], {"id": person_id})
+
+
 def delete(conn: Connection, person_id: UUID) -> bool:
     """Delete a person (faces stay, unnamed); False when there is no such row."""
     return execute(conn, SQL["delete"], {"id": person_id}) == 1
 
 
-def faces_of(conn: Connection, collection_id: UUID, person_id: UUID) -> list[UUID]:
-    """Return and lock the ids of a person's faces."""
-    params = {"collection_id": collection_id, "id": person_id}
+def faces_of(conn: Connection, collection_id: UUID, *person_ids: UUID) -> list[UUID]:
+    """Return and lock the ids of people's faces."""
+    params = {"collection_id": collection_id, "ids": list(person_ids)}
     return [row[0] for row in conn.execute(SQL["faces_of"], params)]
 
 
@@ -183,29 +219,17 @@ def move_faces(
     return fetch_all(conn, Moved, SQL["move_faces"], params)
 
 
-def insert_events(
-    conn: Connection,
-    *,
-    collection_id: UUID,
-    person_id: UUID | None,
-    moved: Sequence[Moved],
-    actor: str,
-) -> None:
-    """Append one event per moved face."""
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            SQL["insert_event"],
-            [
-                {
-                    "collection_id": collection_id,
-                    "face_id": move.face_id,
-                    "person_id": person_id,
-                    "previous_person_id": move.previous_person_id,
-                    "actor": actor,
-                }
-                for move in moved
-            ],
-        )
+def lock_faces(
+    conn: Connection, collection_id: UUID, face_ids: Iterable[UUID]
+) -> dict[UUID, Place]:
+    """Lock those of these faces that are there; return where they are."""
+    params = {"collection_id": collection_id, "face_ids": list(face_ids)}
+    return {place.id: place for place in fetch_all(conn, Place, SQL["lock_faces"], params)}
+
+
+def expect(conn: Connection, person_id: UUID, others: Sequence[UUID]) -> None:
+    """Give the faces of photos that wait with the names of others to a person."""
+    execute(conn, SQL["expect"], {"person_id": person_id, "others": list(others)})
 
 
 def centroid(conn: Connection, person: Person) -> Embedding | None:

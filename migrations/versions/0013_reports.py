@@ -10,7 +10,7 @@ Locks: none but of new tables. Undo: drop the tables.
 from alembic import op
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 
 
 def upgrade() -> None:

@@ -164,7 +164,7 @@ def test_a_deleted_face_says_where_it_was(conn: Connection, make: Any) -> None:
     (face_id,) = make.faces(collection_id, [make.unit(1)], image_id=image_id)
     ada = make.person(collection_id, face_ids=[face_id])
 
-    assert faces.delete(conn, face_id) == faces.Removed(collection_id, image_id)
+    assert faces.delete(conn, face_id) == faces.Removed(collection_id, image_id, hidden=False)
     assert faces.delete(conn, face_id) is None
     assert faces.get(conn, face_id) is None
     assert faces.embedding(conn, face_id) is None

@@ -57,6 +57,7 @@ def collection_id(neighbours: list[UUID], conn: Connection, make: Any) -> UUID:
     made: UUID = make.collection()
     ids = [face_id for _ in range(FACES // 3) for face_id in make.faces(made, [make.unit(1)] * 3)]
     make.person(made, "Ada", ids[: FACES // 2])
+    faces.set_hidden(conn, made, ids[-1:], hidden=True)
     return made
 
 

@@ -98,6 +98,21 @@ def test_a_person_is_one_row_with_the_best_face_and_the_number_that_support_it(
     assert (second.face_id, second.person_name, second.supporting) == (unnamed, None, 1)
 
 
+def test_a_hidden_face_is_neither_found_nor_counted(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    first, second, third, hidden = make.faces(
+        collection_id, [by_angle(make, degrees) for degrees in (1, 2, 3, 0)]
+    )
+    cluster = [second, third, hidden]
+    conn.execute("UPDATE faces SET cluster_id = %s WHERE id = ANY(%s)", [uuid4(), cluster])
+    faces.set_hidden(conn, collection_id, [hidden], hidden=True)
+
+    found = find(conn, collection_id, make.unit(1))
+
+    assert ids(found) == [first, second]
+    assert [each.detail.supporting for each in found] == [1, 2]
+
+
 def test_unnamed_faces_of_one_cluster_are_one_row_and_others_are_alone(
     conn: Connection, make: Any
 ) -> None:

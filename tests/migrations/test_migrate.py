@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,8 +14,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from core.db import migrate
+from core import changes, promotion
+from core.db import migrate, partitions, pool
+from core.db.people import Details
 from core.errors import DatabaseUnavailable, SetupError
+from core.rebuilding import Rebuilt, rebuild
 from migrations import dump
 
 VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
@@ -125,25 +130,75 @@ def test_a_migration_never_waits_long_for_a_lock_while_others_queue_behind_it(
     assert limits == ["4s", "5s"]
 
 
-def test_collections_of_before_there_were_gates_keep_every_face(empty_database: str) -> None:
+def upgrade_to(url: str, revision: str) -> None:
+    """Migrate as far as an earlier release did."""
     config = migrate._config()
-    with migrate._engine(empty_database).connect() as connection:
+    with migrate._engine(url).connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
+
+
+def old_collection(conn: psycopg.Connection[Any]) -> UUID:
+    """A collection as the first release makes one."""
     space = f"sp_{'0' * 32}"
+    conn.execute("INSERT INTO spaces VALUES (%s, 'open', 128, '{}')", [space])
+    made = conn.execute(
+        "INSERT INTO collections (name, space_id, threshold, threshold_source) "
+        "VALUES ('old', %s, 0.9, 'a test') RETURNING id",
+        [space],
+    ).fetchone()
+    assert made is not None
+    return made[0]
+
+
+def test_collections_of_before_there_were_gates_keep_every_face(empty_database: str) -> None:
+    upgrade_to(empty_database, "0001")
     with psycopg.connect(empty_database) as conn:
-        conn.execute("INSERT INTO spaces VALUES (%s, 'open', 128, '{}')", [space])
-        conn.execute(
-            "INSERT INTO collections (name, space_id, threshold, threshold_source) "
-            "VALUES ('old', %s, 0.9, 'a test')",
-            [space],
-        )
+        old_collection(conn)
 
     migrate.upgrade(empty_database)
 
     with psycopg.connect(empty_database) as conn:
         gates = conn.execute("SELECT name, quality_gate FROM collections").fetchall()
     assert gates == [("old", "off")]
+
+
+def test_people_of_before_there_were_changes_are_in_the_history_as_they_are(
+    empty_database: str,
+) -> None:
+    upgrade_to(empty_database, "0010")
+    with psycopg.connect(empty_database) as conn:
+        collection_id = old_collection(conn)
+        conn.execute(
+            "INSERT INTO people (collection_id, name, external_id) VALUES (%s, 'Ada', 'a')",
+            [collection_id],
+        )
+        conn.execute("UPDATE collections SET person_count = 1")
+
+    migrate.upgrade(empty_database)
+
+    with pool.connect(empty_database) as conn:
+        [noted] = changes.page(conn, collection_id, limit=9)
+        assert rebuild(conn) == Rebuilt(collections=1)
+    assert (noted.change.kind, noted.change.actor) == ("baseline", "migration")
+    assert [person.after for person in noted.people] == [Details("Ada", "a", {})]
+
+
+def test_a_partition_that_is_being_made_is_gone_on_with(empty_database: str) -> None:
+    upgrade_to(empty_database, "0010")
+    with pool.connect(empty_database, autocommit=True) as conn:
+        collection_id = old_collection(conn)
+        home = next(leaf.name for leaf in partitions.leaves(conn, collection_id) if leaf.home)
+        partitions.create(conn, collection_id, home)
+
+    migrate.upgrade(empty_database)
+
+    with pool.connect(empty_database, autocommit=True) as conn:
+        assert partitions.is_whole(conn, collection_id, home)
+        promotion.promote(conn, collection_id)
+        placed = partitions.placed(conn, collection_id)
+    assert placed is not None
+    assert placed.layout == "own"
 
 
 def test_the_schema_file_shows_what_the_migrations_make(

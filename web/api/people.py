@@ -82,7 +82,7 @@ def get_person(person_id: UUID) -> Person:
 def change_person(person_id: UUID, body: PersonChange) -> Person:
     """Change a person."""
     with services().pool.connection() as conn:
-        return Person.of(people.change(conn, person_id, **body.changes()))
+        return Person.of(people.change(conn, person_id, **body.changes(), actor=actor()))
 
 
 @routes.route("DELETE", "/people/<uuid:person_id>")

@@ -112,7 +112,7 @@ def show(person: UUID, as_json: bool) -> None:
 def rename(person: UUID, name: str, as_json: bool) -> None:
     """Give a person another NAME."""
     with system() as services, services.pool.connection() as conn:
-        _show(use.change(conn, person, name=name), as_json)
+        _show(use.change(conn, person, name=name, actor=ACTOR), as_json)
 
 
 @people.command()

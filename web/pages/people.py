@@ -29,7 +29,7 @@ def rename(person_id: UUID) -> ResponseReturnValue:
     try:
         name = forms.name_in(request.form)
         with services().pool.connection() as conn:
-            people.change(conn, person_id, name=name)
+            people.change(conn, person_id, name=name, actor=actor())
     except FaceSearchError as error:
         problem = trouble(error)
         return _show(person_id, problem), problem.status

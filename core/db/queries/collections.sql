@@ -109,6 +109,15 @@ DELETE FROM images WHERE collection_id = %(id)s;
 -- name: delete_people
 DELETE FROM people WHERE collection_id = %(id)s;
 
+-- name: delete_constraints
+DELETE FROM constraints WHERE collection_id = %(id)s;
+
+-- name: delete_person_events
+DELETE FROM person_events WHERE collection_id = %(id)s;
+
+-- name: delete_events
+DELETE FROM assignment_events WHERE collection_id = %(id)s;
+
 -- name: delete
 -- What is left of it in other tables follows by foreign key.
 DELETE FROM collections WHERE id = %(id)s RETURNING image_count, face_count, layout;

@@ -17,7 +17,8 @@ SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.na
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
        faces.size, faces.yaw, faces.pitch, faces.roll,
-       (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept, faces.created_at
+       faces.hidden, (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept,
+       faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.collection_id = %(collection_id)s AND faces.id = %(id)s;
 
@@ -26,13 +27,15 @@ SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.na
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
        faces.size, faces.yaw, faces.pitch, faces.roll,
-       (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept, faces.created_at
+       faces.hidden, (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept,
+       faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
  WHERE faces.collection_id = ANY(%(collection_ids)s) AND faces.image_id = ANY(%(image_ids)s)
+   AND NOT faces.hidden
  ORDER BY faces.image_id, faces.position;
 
 -- name: present
-SELECT id FROM faces WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s);
+SELECT id, hidden FROM faces WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s);
 
 -- name: page
 -- That tags are not empty is said for the planner: the index of tags is of such rows only.
@@ -40,9 +43,10 @@ SELECT faces.id, faces.collection_id, faces.image_id, faces.person_id, people.na
        faces.position, faces.external_id, faces.metadata, faces.tags, faces.captured_at, faces.box,
        faces.landmarks, faces.score, faces.norm, faces.quality, faces.sharpness, faces.brightness,
        faces.size, faces.yaw, faces.pitch, faces.roll,
-       (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept, faces.created_at
+       faces.hidden, (SELECT kept FROM images WHERE images.id = faces.image_id) AS kept,
+       faces.created_at
   FROM faces LEFT JOIN people ON people.id = faces.person_id
- WHERE faces.collection_id = %(collection_id)s
+ WHERE faces.collection_id = %(collection_id)s AND NOT faces.hidden
    AND (%(after)s::uuid IS NULL OR faces.id < %(after)s)
    AND (%(person_id)s::uuid IS NULL OR faces.person_id = %(person_id)s)
    AND (%(named)s::boolean IS NULL OR (faces.person_id IS NOT NULL) = %(named)s)
@@ -72,4 +76,27 @@ UPDATE faces SET tags = %(tags)s, captured_at = %(captured_at)s
    AND (tags, captured_at) IS DISTINCT FROM (%(tags)s::text[], %(captured_at)s::timestamptz);
 
 -- name: delete
-DELETE FROM faces WHERE collection_id = %(collection_id)s AND id = %(id)s RETURNING collection_id, image_id;
+DELETE FROM faces WHERE collection_id = %(collection_id)s AND id = %(id)s RETURNING collection_id, image_id, hidden;
+
+-- name: hold_images
+-- Whoever changes the counter of an image locks it before its faces.
+SELECT id FROM images
+ WHERE collection_id = %(collection_id)s
+   AND id IN (SELECT image_id FROM faces
+               WHERE faces.collection_id = %(collection_id)s AND faces.id = ANY(%(ids)s))
+ ORDER BY id
+   FOR UPDATE;
+
+-- name: set_hidden
+-- The images count those that are seen.
+WITH changed AS (
+    UPDATE faces SET hidden = %(hidden)s
+     WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s) AND hidden <> %(hidden)s
+    RETURNING image_id
+), counted AS (
+    UPDATE images
+       SET face_count = face_count + CASE WHEN %(hidden)s THEN -changed.faces ELSE changed.faces END
+      FROM (SELECT image_id, count(*)::int AS faces FROM changed GROUP BY image_id) AS changed
+     WHERE images.id = changed.image_id
+)
+SELECT count(*) FROM changed;

@@ -1,6 +1,8 @@
 -- name: insert
-INSERT INTO people (collection_id, name, external_id, metadata)
-VALUES (%(collection_id)s, %(name)s, %(external_id)s, %(metadata)s)
+-- Somebody who comes back has the id of before, and with it the time.
+INSERT INTO people (id, collection_id, name, external_id, metadata, created_at)
+VALUES (coalesce(%(id)s::uuid, uuidv7()), %(collection_id)s, %(name)s, %(external_id)s, %(metadata)s,
+        coalesce(uuid_extract_timestamp(%(id)s::uuid), now()))
 RETURNING id;
 
 -- name: home
@@ -83,11 +85,20 @@ SELECT id FROM people
 -- name: lock
 SELECT 1 FROM people WHERE id = %(id)s FOR UPDATE;
 
+-- name: lock_many
+-- In id order, as everybody does who locks several.
+SELECT id FROM people
+ WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s) ORDER BY id FOR UPDATE;
+
+-- name: details
+-- Nobody else edits them until the transaction ends.
+SELECT name, external_id, metadata FROM people WHERE id = %(id)s FOR NO KEY UPDATE;
+
 -- name: delete
 DELETE FROM people WHERE id = %(id)s;
 
 -- name: faces_of
-SELECT id FROM faces WHERE collection_id = %(collection_id)s AND person_id = %(id)s
+SELECT id FROM faces WHERE collection_id = %(collection_id)s AND person_id = ANY(%(ids)s)
  ORDER BY id FOR UPDATE;
 
 -- name: move_faces
@@ -100,11 +111,15 @@ UPDATE faces
  WHERE faces.collection_id = %(collection_id)s
    AND faces.id = before.id
    AND before.person_id IS DISTINCT FROM %(person_id)s::uuid
-RETURNING faces.id AS face_id, before.person_id AS previous_person_id;
+RETURNING faces.id AS face_id, before.person_id AS previous_person_id, faces.person_id;
 
--- name: insert_event
-INSERT INTO assignment_events (collection_id, face_id, person_id, previous_person_id, actor)
-VALUES (%(collection_id)s, %(face_id)s, %(person_id)s, %(previous_person_id)s, %(actor)s);
+-- name: lock_faces
+SELECT id, person_id, hidden FROM faces
+ WHERE collection_id = %(collection_id)s AND id = ANY(%(face_ids)s) ORDER BY id FOR UPDATE;
+
+-- name: expect
+-- Photos that wait with the name of somebody get that of another person.
+UPDATE items SET person_id = %(person_id)s WHERE person_id = ANY(%(others)s);
 
 -- name: centroid
 -- The mean direction of a person's faces; null when there is no face.

@@ -28,19 +28,20 @@ SELECT embedding FROM query_samples WHERE collection_id = %(collection_id)s LIMI
 -- From pages chosen by chance, so that a large partition is not read for a few faces of it.
 SELECT embedding
   FROM faces TABLESAMPLE SYSTEM (%(percent)s)
- WHERE collection_id = %(collection_id)s
+ WHERE collection_id = %(collection_id)s AND NOT hidden
  ORDER BY random() LIMIT %(limit)s;
 
 -- name: copy_faces
 -- A page of a collection's vectors, in order of their ids. Pages, because one long scan would hold
 -- a lock that a deletion of the collection waits for.
 COPY (SELECT id, embedding FROM faces
-       WHERE collection_id = %(collection_id)s AND id > %(after)s
+       WHERE collection_id = %(collection_id)s AND id > %(after)s AND NOT hidden
        ORDER BY id LIMIT %(limit)s) TO STDOUT (FORMAT BINARY)
 
 -- name: present
--- Which of these faces are still there.
-SELECT id FROM faces WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s);
+-- Which of these faces are still there to be found.
+SELECT id FROM faces
+ WHERE collection_id = %(collection_id)s AND id = ANY(%(ids)s) AND NOT hidden;
 
 -- name: due
 -- Collections with an index whose last audit is old, or is of another kind or ef_search, or of a

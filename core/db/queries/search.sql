@@ -3,7 +3,7 @@
 SELECT id, collection_id, image_id, person_id, cluster_id,
        1 - (embedding <=> {probe}) AS cosine
   FROM {faces} AS faces
- WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
+ WHERE collection_id = ANY(%(collections)s::uuid[]) AND NOT hidden{narrowed}
  ORDER BY (embedding <=> {probe}) + 0
  LIMIT %(candidates)s
 
@@ -13,7 +13,7 @@ SELECT id, collection_id, image_id, person_id, cluster_id,
 SELECT id, collection_id, image_id, person_id, cluster_id,
        1 - (embedding::halfvec({dimension}) <=> {probe}::halfvec({dimension})) AS cosine
   FROM {faces} AS faces
- WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
+ WHERE collection_id = ANY(%(collections)s::uuid[]) AND NOT hidden{narrowed}
  ORDER BY embedding::halfvec({dimension}) <=> {walk}::halfvec({dimension})
  LIMIT %(candidates)s
 
@@ -23,7 +23,7 @@ SELECT id, collection_id, image_id, person_id, cluster_id,
        1 - (embedding <=> {probe}) AS cosine
   FROM (SELECT id, collection_id, image_id, person_id, cluster_id, embedding
           FROM {faces} AS faces
-         WHERE collection_id = ANY(%(collections)s::uuid[]){narrowed}
+         WHERE collection_id = ANY(%(collections)s::uuid[]) AND NOT hidden{narrowed}
          ORDER BY binary_quantize(embedding::halfvec({dimension}))::bit({dimension})
                   <~> binary_quantize({walk}::halfvec({dimension}))::bit({dimension})
          LIMIT %(candidates)s) AS alike
@@ -92,7 +92,7 @@ SELECT count(*) FILTER (WHERE member.cosine >= top.threshold) AS supporting,
        max(member.cosine) AS cosine
   FROM (SELECT id, {cosine} AS cosine FROM {faces} AS faces
          WHERE collection_id = ANY(%(collections)s::uuid[]) AND collection_id = top.home
-           AND {belongs}{narrowed}) AS member
+           AND {belongs} AND NOT hidden{narrowed}) AS member
 HAVING count(*) > 0
 
 -- name: cosine_of_one

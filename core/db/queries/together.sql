@@ -11,7 +11,7 @@ SELECT subject, image_id, face_id, person_id, cosine, named, box, quality,
       FROM (SELECT id, image_id, person_id, embedding, box, quality
               FROM faces
              WHERE collection_id = ANY(%(collections)s::uuid[])
-               AND image_id = ANY(%(image_ids)s::uuid[]){narrowed}) AS face
+               AND image_id = ANY(%(image_ids)s::uuid[]) AND NOT hidden{narrowed}) AS face
      CROSS JOIN LATERAL (
            SELECT probe.subject, max(1 - (face.embedding <=> probe.vector)) AS cosine
              FROM unnest(%(subjects)s::int[], %(probes)s::halfvec[]) AS probe(subject, vector)
