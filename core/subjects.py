@@ -9,10 +9,12 @@ import numpy as np
 
 from core import finding
 from core.db import collections as collection_rows
+from core.db import constraints as constraint_rows
 from core.db import faces as face_rows
 from core.db import people as people_rows
 from core.db import subjects as rows
 from core.db.collections import Collection
+from core.db.constraints import Kind
 from core.db.pool import Connection
 from core.errors import BadEmbedding, FaceNotFound, InvalidRequest, PersonNotFound
 from core.faces import unit_embedding
@@ -33,12 +35,16 @@ class Subject:
         weight: How much it counts in a mean (`core.probes.weight`); None: like others on average.
         faces: The stored faces that were given; a search does not answer with them.
         people: Whose faces were given, likewise.
+        not_faces: Faces that somebody said to be of another person, and *not_people*: people who are
+            said to be others. A search does not answer with them either.
     """
 
     probes: Probes
     faces: tuple[UUID, ...] = ()
     people: tuple[UUID, ...] = ()
     weight: float | None = None
+    not_faces: tuple[UUID, ...] = ()
+    not_people: tuple[UUID, ...] = ()
 
 
 def of_face(conn: Connection, homes: Sequence[Collection], face_id: UUID) -> Subject:
@@ -53,7 +59,20 @@ def of_face(conn: Connection, homes: Sequence[Collection], face_id: UUID) -> Sub
     if face is None or embedding is None:
         raise FaceNotFound(face_id)
     _require_home(conn, homes, face.collection_id)
-    return Subject(embedding[None], faces=(face_id,), weight=weight(face.norm, face.quality))
+    said = [each.said for each in constraint_rows.of_faces(conn, face.collection_id, [face_id])]
+    return Subject(
+        embedding[None],
+        faces=(face_id,),
+        weight=weight(face.norm, face.quality),
+        not_faces=tuple(
+            other
+            for each in said
+            if each.kind is Kind.CANNOT_LINK
+            for other in (each.face_id, each.other_face_id)
+            if other and other != face_id
+        ),
+        not_people=tuple(each.person_id for each in said if each.person_id),
+    )
 
 
 def of_person(
@@ -78,7 +97,13 @@ def of_person(
         probes = None if centroid is None else centroid[None]
     if probes is None:
         raise InvalidRequest(f"{person.name} has no face to search with.")
-    return Subject(probes, people=(person_id,))
+    said = constraint_rows.of_person(conn, person.collection_id, person_id)
+    return Subject(
+        probes,
+        people=(person_id,),
+        not_faces=tuple(each.said.face_id for each in said),
+        not_people=tuple(constraint_rows.apart_from(conn, person.collection_id, person_id)),
+    )
 
 
 def of_vector(homes: Sequence[Collection], vector: Sequence[float], space_id: str) -> Subject:
@@ -107,6 +132,8 @@ def of_several(parts: Sequence[Subject], fuse: Fuse) -> Subject:
         probes=fused([probe for probe, _ in vectors], [each for _, each in vectors], fuse),
         faces=tuple(face for part in parts for face in part.faces),
         people=tuple(person for part in parts for person in part.people),
+        not_faces=tuple(face for part in parts for face in part.not_faces),
+        not_people=tuple(person for part in parts for person in part.not_people),
     )
 
 
@@ -114,6 +141,8 @@ def find(
     services: Services, homes: Sequence[Collection], subject: Subject, options: Options
 ) -> Found:
     """Find the nearest faces of some collections to somebody, without those that were given.
+
+    Whatever was decided to be somebody else is left out, too.
 
     Raises:
         SpaceMismatch, CalibrationNeeded, SearchTimeout: See `core.finding.find`.
@@ -123,8 +152,8 @@ def find(
         homes,
         list(subject.probes),
         options,
-        without_faces=subject.faces,
-        without_people=subject.people,
+        without_faces=(*subject.faces, *subject.not_faces),
+        without_people=(*subject.people, *subject.not_people),
     )
 
 

@@ -16,7 +16,7 @@ from core.db import search as rows
 from core.db import together as together_rows
 from core.db.collections import Collection
 from core.db.search import GroupBy
-from core.db.together import Standing
+from core.db.together import Others, Standing
 from core.errors import InvalidRequest
 from core.filters import Filter
 from core.finding import MOST_MATCHES, Options
@@ -205,6 +205,7 @@ def _verified(
                 image_ids=candidates.image_ids,
                 probes=dict(enumerate(list(subject.probes) for subject in subjects)),
                 people=dict(enumerate(subject.people for subject in subjects)),
+                others=_others(subjects),
                 threshold=candidates.threshold,
                 clauses=clauses,
             )
@@ -219,6 +220,13 @@ def _verified(
             by_image.setdefault(each.image_id, []).append(each)
     images = (_image(faces, len(all_of)) for faces in by_image.values())
     return [image for image in images if image is not None]
+
+
+def _others(subjects: Sequence[Subject]) -> Others:
+    return Others(
+        faces=dict(enumerate(subject.not_faces for subject in subjects)),
+        people=dict(enumerate(subject.not_people for subject in subjects)),
+    )
 
 
 def _image(standing: Sequence[Standing], subjects: int) -> FoundImage | None:

@@ -7,7 +7,8 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from core import subjects
+from core import changes, constraints, subjects
+from core.db.constraints import Kind, Statement
 from core.db.search import GroupBy
 from core.errors import FaceNotFound, PersonNotFound
 from core.finding import Options
@@ -65,6 +66,50 @@ def test_every_kind_of_query_finds_what_looking_at_everything_finds(album: Any) 
 
     for subject in kinds.values():
         assert same(found(album, subject), by_hand(album, subject))
+
+
+def decide(album: Any, *said: Statement) -> None:
+    with album.services.pool.connection() as conn, conn.transaction():
+        change_id = changes.begin(conn, album.collection.id, changes.Kind.DECIDE, "test")
+        constraints.add(conn, album.collection.id, said, change_id=change_id)
+
+
+def test_a_face_finds_nobody_it_was_said_not_to_be(album: Any) -> None:
+    query, *_, other, hidden = [face for face in album.faces if face.person_id is None]
+    decide(
+        album,
+        constraints.not_person(query.id, album.people[0]),
+        constraints.link(Kind.CANNOT_LINK, query.id, other.id),
+        constraints.link(Kind.MUST_LINK, query.id, hidden.id),
+        constraints.not_face(hidden.id),
+    )
+    barred = {query.id, other.id, hidden.id}
+
+    with album.services.pool.connection() as conn:
+        subject = subjects.of_face(conn, [album.collection], query.id)
+
+    wanted = {face.id for face in album.faces if face.person_id is None} - barred
+    assert {face_id for face_id, _ in found(album, subject)} == wanted
+
+
+def test_a_person_finds_no_face_and_nobody_that_was_said_to_be_another(album: Any) -> None:
+    hers = next(face for face in album.faces if face.person_id is not None)
+    refused, his, *others = [face for face in album.faces if face.person_id is None]
+    with album.services.pool.connection() as conn:
+        album.name(conn, his.id, 1)
+        album.name(conn, others[0].id, 1)
+    decide(
+        album,
+        constraints.not_person(refused.id, album.people[0]),
+        constraints.link(Kind.CANNOT_LINK, hers.id, his.id),
+    )
+
+    with album.services.pool.connection() as conn:
+        subject = subjects.of_person(conn, [album.collection], album.people[0])
+        both = subjects.of_several([subject], Fuse.MEAN)
+
+    for each in (subject, both):
+        assert {face_id for face_id, _ in found(album, each)} == {face.id for face in others[1:]}
 
 
 def test_a_person_is_searched_with_faces_that_stand_for_all(album: Any) -> None:

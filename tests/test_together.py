@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from core import subjects, together
+from core import changes, constraints, subjects, together
 from core.db import faces as face_rows
+from core.db.constraints import Kind
 from core.errors import InvalidRequest
 from core.filters import Filter
 from core.finding import Options
@@ -137,6 +138,26 @@ def test_a_name_counts_whatever_the_cosine(crowd: Callable[..., Any]) -> None:
 
     assert unlike in [image.image_id for image in found.images]
     assert [image.cosine for image in found.images] == [1, 1]
+
+
+def test_a_face_does_not_stand_for_whom_it_was_said_not_to_be(crowd: Callable[..., Any]) -> None:
+    album = crowd()
+    album.photo(0, named=[0], noise=0.1)
+    alike = album.photo(0, noise=0.1)
+    named = album.photo(0, noise=0.1)
+    with album.services.pool.connection() as conn, conn.transaction():
+        album.name(conn, album.faces[2].id, 1)
+        change_id = changes.begin(conn, album.collection.id, changes.Kind.DECIDE, "test")
+        said = [
+            constraints.not_person(album.faces[1].id, album.people[0]),
+            constraints.link(Kind.CANNOT_LINK, album.faces[0].id, album.faces[2].id),
+        ]
+        before = {image.image_id for image in find(album, [looks(album, 0)], []).images}
+        constraints.add(conn, album.collection.id, said, change_id=change_id)
+
+    after = {image.image_id for image in find(album, [person(album, 0)], []).images}
+
+    assert before - after == {alike, named}
 
 
 def test_a_hidden_face_stands_for_nobody(crowd: Callable[..., Any]) -> None:

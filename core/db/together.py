@@ -43,6 +43,25 @@ class Standing:
     kept: str
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Faces, and people with all of theirs, that cannot stand for a subject, by its number."""
+
+    faces: Mapping[int, Sequence[UUID]]
+    people: Mapping[int, Sequence[UUID]]
+
+    def params(self) -> dict[str, Any]:
+        """Return a row for each, of which either the face or the person is null."""
+        faces = [(number, face, None) for number, ids in self.faces.items() for face in ids]
+        people = [(number, None, each) for number, ids in self.people.items() for each in ids]
+        rows = [*faces, *people]
+        return {
+            "other_subjects": [number for number, _, _ in rows],
+            "other_faces": [face for _, face, _ in rows],
+            "other_people": [person for _, _, person in rows],
+        }
+
+
 def standing(
     conn: Connection,
     collection_id: UUID,
@@ -50,6 +69,7 @@ def standing(
     image_ids: Sequence[UUID],
     probes: Mapping[int, Sequence[Embedding]],
     people: Mapping[int, Sequence[UUID]],
+    others: Others,
     threshold: float,
     clauses: Sequence[Clause] = (),
 ) -> list[Standing]:
@@ -58,11 +78,13 @@ def standing(
     Args:
         probes: Of each subject, by its number.
         people: Who each subject is, where that is known.
+        others: Who is said to be somebody else.
         clauses: Conditions that such a face must meet.
     """
     statement = sql.SQL(SQL["standing"]).format(narrowed=filters.narrowed(clauses))
     params: dict[str, Any] = {
         **filters.params(clauses),
+        **others.params(),
         "collections": [collection_id],
         "image_ids": list(image_ids),
         "subjects": [number for number, vectors in probes.items() for _ in vectors],

@@ -1,6 +1,6 @@
 -- name: standing
 -- Of these images, the faces that can stand for each subject: those that are named as the subject, and
--- those that reach the threshold; of each image and subject the best few.
+-- those that reach the threshold, unless somebody decided otherwise; of each image and subject the best few.
 SELECT subject, image_id, face_id, person_id, cosine, named, box, quality,
        filename, width, height, kept
   FROM (
@@ -19,7 +19,12 @@ SELECT subject, image_id, face_id, person_id, cosine, named, box, quality,
       LEFT JOIN unnest(%(named_subjects)s::int[], %(named_people)s::uuid[])
                 AS owner(subject, person_id)
              ON owner.subject = near.subject AND owner.person_id = face.person_id
-     WHERE near.cosine >= %(threshold)s OR owner.person_id IS NOT NULL
+     WHERE (near.cosine >= %(threshold)s OR owner.person_id IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM unnest(%(other_subjects)s::int[], %(other_faces)s::uuid[],
+                                          %(other_people)s::uuid[])
+                              AS other(subject, face_id, person_id)
+                        WHERE other.subject = near.subject
+                          AND (other.face_id = face.id OR other.person_id = face.person_id))
   ) AS standing
   JOIN images ON images.id = standing.image_id
  WHERE standing.place <= %(most)s;
