@@ -4,6 +4,7 @@ from flask import Flask
 
 from web.api import (
     audits,
+    changes,
     collections,
     documentation,
     faces,
@@ -27,6 +28,7 @@ NOUNS: tuple[Routes, ...] = (
     images.routes,
     faces.routes,
     people.routes,
+    changes.routes,
     search.routes,
     jobs.routes,
     imports.routes,

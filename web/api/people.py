@@ -7,11 +7,13 @@ from core import collections, errors, people
 from web.api import cursors
 from web.api.models.people import (
     Assignment,
+    Merge,
     NewPerson,
     PeopleQuery,
     Person,
     PersonChange,
     PersonPage,
+    Split,
 )
 from web.api.routes import Routes
 from web.security import actor
@@ -116,3 +118,30 @@ def unassign_face(person_id: UUID, face_id: UUID) -> None:
     """
     with services().pool.connection() as conn:
         people.unassign(conn, person_id, [face_id], actor=actor())
+
+
+@routes.route(
+    "POST",
+    "/people/<uuid:person_id>/merge",
+    problems=[errors.PersonNotFound, errors.WrongCollection, errors.NameTaken],
+)
+def merge_people(person_id: UUID, body: Merge) -> Person:
+    """Give a person the faces of others, who are the same, and delete those, all or nothing.
+
+    The person keeps the name; external id and metadata are completed by those of the others.
+    """
+    with services().pool.connection() as conn:
+        return Person.of(people.merge(conn, person_id, body.person_ids, actor=actor()))
+
+
+@routes.route(
+    "POST",
+    "/people/<uuid:person_id>/split",
+    status=HTTPStatus.CREATED,
+    problems=[errors.PersonNotFound, errors.InvalidRequest],
+)
+def split_person(person_id: UUID, body: Split) -> Person:
+    """Make a new person of some faces of this one, all or nothing."""
+    with services().pool.connection() as conn:
+        made = people.split(conn, person_id, body.face_ids, name=body.name, actor=actor())
+    return Person.of(made)

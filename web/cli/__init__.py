@@ -20,7 +20,7 @@ from web.cli.common import FaceSearchGroup, Lazy
         "index": Lazy("web.cli.indexes", "Search indexes of large collections."),
         "search": Lazy("web.cli.search", "Find the people of a photo, or who looks like somebody."),
         "together": Lazy("web.cli.together", "Find photos with some people, and without others."),
-        "people": Lazy("web.cli.people", "Name people and list them."),
+        "people": Lazy("web.cli.people", "Name people, merge and split them, undo."),
         "blobs": Lazy("web.cli.blobs", "Find files that are missing, and those of nothing."),
         "login": Lazy("web.cli.keys", "Print a one-time login link."),
         "keys": Lazy("web.cli.keys", "Create, list and revoke API keys."),

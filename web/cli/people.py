@@ -1,4 +1,4 @@
-"""``facesearch people``: name faces, list and show people."""
+"""``facesearch people``: name faces; list, show, merge and split people."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from core import people as use
 from core.db.people import Person
 from core.naming import only_face
 from web.cli.common import FaceSearchGroup, json_option, output, print_json
+from web.cli.history import history, rebuild, undo
 from web.cli.services import ACTOR, system
 
 PAGE = 500
@@ -27,7 +28,7 @@ face_option = click.option(
 
 @click.group(cls=FaceSearchGroup)
 def people() -> None:
-    """Name faces, list and show people."""
+    """Name faces; list, merge and split people, and undo that."""
 
 
 @people.command("list")
@@ -150,6 +151,31 @@ def delete(person: UUID, yes: bool) -> None:
             )
         use.delete(conn, person, actor=ACTOR)
     click.echo(f"{found.name} is deleted.")
+
+
+@people.command()
+@click.argument("into", type=click.UUID)
+@click.argument("others", type=click.UUID, nargs=-1, required=True)
+@json_option
+def merge(into: UUID, others: tuple[UUID, ...], as_json: bool) -> None:
+    """Give person INTO the faces of OTHERS, who are the same, and delete those."""
+    with system() as services, services.pool.connection() as conn:
+        _show(use.merge(conn, into, others, actor=ACTOR), as_json)
+
+
+@people.command()
+@click.argument("person", type=click.UUID)
+@click.argument("name")
+@face_option
+@json_option
+def split(person: UUID, name: str, faces: tuple[UUID, ...], as_json: bool) -> None:
+    """Make a new person called NAME of some faces of a person."""
+    with system() as services, services.pool.connection() as conn:
+        _show(use.split(conn, person, faces, name=name, actor=ACTOR), as_json)
+
+
+for command in (history, undo, rebuild):
+    people.add_command(command)
 
 
 def _show(person: Person, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from web.pages import (
     together,
 )
 from web.pages.words import NOTES, PAGES, UNKNOWN, Words, in_words
+from web.telling import counted
 
 NOUNS = (search, together, collections, imports, indexes, recall, images, people, jobs, system)
 
@@ -32,7 +33,7 @@ def register(app: Flask) -> None:
         pages.register_blueprint(noun.blueprint)
     app.register_blueprint(pages)
     app.add_template_filter(_day, "day")
-    app.add_template_filter(_count, "count")
+    app.add_template_filter(counted, "count")
     app.add_template_filter(_bytes, "bytes")
     app.add_template_filter(duration, "duration")
     app.add_template_filter(_base_name, "base_name")
@@ -43,11 +44,6 @@ def register(app: Flask) -> None:
 
 def _day(moment: datetime) -> str:
     return f"{moment:%-d %b %Y, %H:%M} UTC"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun: 1 photo, 1,204 photos."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _bytes(number: int) -> str:

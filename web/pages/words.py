@@ -29,6 +29,10 @@ ERRORS = {
     "image_not_found": Words("There is no such photo", _NOT_THERE),
     "face_not_found": Words("There is no such face", _NOT_THERE),
     "person_not_found": Words("There is no such person", _NOT_THERE),
+    "change_not_found": Words("There is no such change", _NOT_THERE),
+    "already_undone": Words(
+        "Nothing is left to undo", "All that this change did was taken back or is gone."
+    ),
     "job_not_found": Words("There is no such upload", _NOT_THERE),
     "blob_missing": Words(
         "The file is missing",

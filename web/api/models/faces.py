@@ -78,6 +78,7 @@ class Face(Answer):
     score: float = Field(description="The detector's confidence, 0 to 1.")
     norm: float = Field(description="Length of the raw embedding.")
     quality: Quality
+    hidden: bool = Field(description="Somebody said that it is no face: no search finds it.")
     created_at: datetime
     crop_url: str
     embedding: Embedding | None = Field(None, description="Where it was asked for.")
@@ -111,6 +112,7 @@ class Face(Answer):
                 pitch=row.pitch,
                 roll=row.roll,
             ),
+            hidden=row.hidden,
             created_at=row.created_at,
             crop_url=crop_url(row.id),
             embedding=embedding,

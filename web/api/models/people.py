@@ -22,6 +22,7 @@ from web.api.models.common import (
 from web.api.models.faces import crop_url
 
 MOST_FACES = 500
+MOST_MERGED = 100
 
 FaceIds: TypeAlias = Annotated[
     list[UUID], Field(max_length=MOST_FACES, description="Ids of faces of the same collection.")
@@ -48,6 +49,22 @@ class PersonChange(Change):
 class Assignment(Body):
     """Faces for a person."""
 
+    face_ids: FaceIds = Field(min_length=1)
+
+
+class Merge(Body):
+    """Who is the same as a person."""
+
+    person_ids: Annotated[
+        list[UUID],
+        Field(min_length=1, max_length=MOST_MERGED, description="Ids of people who are deleted."),
+    ]
+
+
+class Split(Body):
+    """Faces of a person that are somebody else."""
+
+    name: Name = Field(examples=["Byron"])
     face_ids: FaceIds = Field(min_length=1)
 
 
