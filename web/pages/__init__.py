@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, request
 
 from core.estimates import duration
 from web.pages import (
+    changes,
     collections,
     images,
     imports,
@@ -21,7 +22,19 @@ from web.pages import (
 from web.pages.words import NOTES, PAGES, UNKNOWN, Words, in_words
 from web.telling import counted
 
-NOUNS = (search, together, collections, imports, indexes, recall, images, people, jobs, system)
+NOUNS = (
+    search,
+    together,
+    collections,
+    imports,
+    indexes,
+    recall,
+    images,
+    people,
+    changes,
+    jobs,
+    system,
+)
 
 
 def register(app: Flask) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from flask import request
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from core.budget import LEAST_STRANGERS, MOST_STRANGERS
 from core.errors import InvalidRequest
@@ -43,6 +43,16 @@ def id_in(values: Mapping[str, str], key: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         raise _wrong(key, "This is not an id.") from None
+
+
+def ids_in(values: MultiDict[str, str], key: str) -> list[UUID]:
+    """Return all ids that a form holds under *key*.
+
+    Raises:
+        InvalidRequest: One of them is not an id.
+    """
+    ids = [id_in({key: text}, key) for text in values.getlist(key)]
+    return [each for each in ids if each is not None]
 
 
 def required_id(values: Mapping[str, str], key: str) -> UUID:
