@@ -134,10 +134,11 @@ class DecodedPhoto:
 
 
 class Copies(Flag):
-    """Which small copies of a photo are made."""
+    """Which small copies of a photo are made, and whether the smallest of all, its hash."""
 
     THUMBNAIL = auto()
     PREVIEW = auto()
+    HASH = auto()
     NONE = 0
     BOTH = THUMBNAIL | PREVIEW
 
@@ -257,7 +258,7 @@ def small_copies(pixels: Pixels, wanted: Copies) -> tuple[bytes | None, bytes | 
 
     Of a photo that is no larger than a thumbnail the two are the same and made once.
     """
-    if not wanted:
+    if not wanted & Copies.BOTH:
         return None, None
     shown = shrink(pixels, PREVIEW)
     small = max(shown.shape[:2]) <= THUMBNAIL

@@ -154,7 +154,7 @@ def _analyse(services: Services, pipeline: Analyser, claims: Sequence[Claimed]) 
     present = [(claim, data) for claim, data in read if not isinstance(data, BlobMissing)]
     outcomes = [Outcome(claim, data) for claim, data in read if isinstance(data, BlobMissing)]
     keep_photos = any(Keeps(claim.keeps).photos for claim, _ in present)
-    copies = Copies.BOTH if keep_photos else Copies.NONE
+    copies = Copies.HASH | (Copies.BOTH if keep_photos else Copies.NONE)
     results = pipeline.analyse([photo for _, photo in present], copies=copies)
     outcomes += [
         Outcome(claim, _gated(services.manifest, claim, result), _faces(result))

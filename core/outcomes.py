@@ -53,6 +53,7 @@ def finish(conn: Connection, outcome: Outcome, waiting: Container[UUID]) -> None
             skipped_faces=[_skipped(each) for each in result.skipped],
             width=result.header.width,
             height=result.header.height,
+            picture_hash=result.picture_hash,
         )
         job_rows.finish(conn, claim.item_id, state="indexed", reason=reason, detail=detail)
         return

@@ -34,6 +34,7 @@ from core.images import (
     small_copies,
 )
 from core.inference.contracts import FaceModels
+from core.picture_hash import picture_hash
 from core.precedence import Precedence
 from core.settings import Device
 from core.stages import EMBEDDED_AT_ONCE, Stage, Timings
@@ -79,6 +80,7 @@ class AnalysedPhoto:
         thumbnail: JPEG, longest side 320 pixels; None where it was not asked for.
         preview: JPEG, longest side 1,280 pixels; None where it was not asked for. Of a photo that
             is no larger than a thumbnail the two are the same.
+        picture_hash: 32 bytes (`core.picture_hash`); None where it was not asked for.
     """
 
     header: PhotoHeader
@@ -86,6 +88,7 @@ class AnalysedPhoto:
     skipped: tuple[SkippedFace, ...]
     thumbnail: bytes | None
     preview: bytes | None
+    picture_hash: bytes | None
     timings: Timings
 
 
@@ -110,6 +113,7 @@ class _FoundPhoto:
     skipped: list[SkippedFace]
     thumbnail: bytes | None
     preview: bytes | None
+    picture_hash: bytes | None
     timings: Timings
     at: float
 
@@ -224,6 +228,7 @@ class Pipeline:
         photo = decode(data, self._limits, enough=self.enough)
         decoded = perf_counter()
         thumbnail, large = small_copies(photo.pixels, copies)
+        hashed = picture_hash(photo.pixels) if Copies.HASH in copies else None
         copied = perf_counter()
         searches.give_way()
         detected = detections.detect(photo.pixels)
@@ -237,6 +242,7 @@ class Pipeline:
             skipped=skipped,
             thumbnail=thumbnail,
             preview=large,
+            picture_hash=hashed,
             timings=Timings(
                 decode=decoded - begin,
                 detect=detected.seconds,
@@ -364,6 +370,7 @@ class _Recogniser:
             skipped=tuple(skipped),
             thumbnail=found.thumbnail,
             preview=found.preview,
+            picture_hash=found.picture_hash,
             timings=replace(
                 found.timings,
                 embed=sum(vector.seconds for vector in own),

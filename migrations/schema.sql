@@ -552,7 +552,10 @@ CREATE TABLE public.images (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     captured_at timestamp with time zone,
     kept text DEFAULT 'originals'::text NOT NULL,
+    picture_hash bytea,
+    picture_unreadable boolean DEFAULT false NOT NULL,
     CONSTRAINT images_kept_check CHECK ((kept = ANY (ARRAY['originals'::text, 'crops'::text, 'vectors'::text]))),
+    CONSTRAINT images_picture_hash_check CHECK ((length(picture_hash) = 32)),
     CONSTRAINT images_sha256_check CHECK ((length(sha256) = 32)),
     CONSTRAINT images_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'indexed'::text, 'rejected'::text, 'dead'::text])))
 );
@@ -564,6 +567,10 @@ COMMENT ON COLUMN public.images.reason IS 'Why it was rejected, or no_face_found
 COMMENT ON COLUMN public.images.captured_at IS 'As the uploader said, else as EXIF says (taken as UTC where it names no zone).';
 
 COMMENT ON COLUMN public.images.kept IS 'What there is of it: originals while it waits or was given up, then what its collection keeps.';
+
+COMMENT ON COLUMN public.images.picture_hash IS 'Bits that copies of one picture have in common; null: not known, or it never was a picture.';
+
+COMMENT ON COLUMN public.images.picture_unreadable IS 'Nothing that is kept of it could be read when it was to be hashed; it is not tried again.';
 
 CREATE TABLE public.imports (
     id uuid NOT NULL,
@@ -1224,6 +1231,8 @@ CREATE INDEX images_by_sha256 ON public.images USING btree (sha256);
 CREATE INDEX images_by_tag ON public.images USING gin (tags) WHERE (tags <> '{}'::text[]);
 
 CREATE UNIQUE INDEX images_collection_id_external_id_key ON public.images USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX images_without_hash ON public.images USING btree (id) WHERE ((picture_hash IS NULL) AND (state = 'indexed'::text) AND (kept = 'originals'::text) AND (NOT picture_unreadable));
 
 CREATE INDEX imports_by_collection ON public.imports USING btree (collection_id, id);
 

@@ -258,6 +258,7 @@ class FakePipeline:
             skipped=tuple(SkippedFace(face, "bad_landmarks") for face in detected[self.faces :]),
             thumbnail=b"thumbnail" if Copies.THUMBNAIL in copies else None,
             preview=b"preview" if Copies.PREVIEW in copies else None,
+            picture_hash=hashlib.sha256(photo).digest() if Copies.HASH in copies else None,
             timings=Timings(0.1, 0.2, 0.3, 0.4),
         )
 

@@ -20,6 +20,7 @@ from core.faces import DetectedFace, Pixels
 from core.images import Copies, DecodedPhoto, PhotoLimits, decode, inspect
 from core.inference.contracts import FaceModels
 from core.inference.templates import ARCFACE_112
+from core.picture_hash import picture_hash
 from core.pictures import decode_crop, encode_crop
 from core.pipeline import AnalysedPhoto, Pipeline
 from core.settings import Device
@@ -505,6 +506,22 @@ def test_small_copies_are_made_only_when_asked_for() -> None:
     assert made(Copies.NONE) == (False, False)
     assert made(Copies.PREVIEW) == (False, True)
     assert made(Copies.THUMBNAIL) == (True, False)
+    assert made(Copies.HASH) == (False, False)
+
+
+def test_the_hash_is_that_of_the_upright_picture_and_made_only_when_asked_for() -> None:
+    pixels = np.zeros((2 * SIDE, SIDE, 3), np.uint8)
+    pixels[5:20, 10:50] = (200, 90, 30)
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", exif=_turned_by_90())
+    photos = [stream.getvalue()]
+
+    (with_hash,) = map(analysed, pipeline().analyse(photos, copies=Copies.HASH))
+    (without,) = map(analysed, pipeline().analyse(photos, copies=Copies.BOTH))
+
+    assert with_hash.picture_hash == picture_hash(decode(photos[0], LIMITS).pixels)
+    assert with_hash.picture_hash != picture_hash(pixels)
+    assert without.picture_hash is None
 
 
 def test_the_times_of_a_batch_are_shared_out_to_its_photos() -> None:

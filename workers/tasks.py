@@ -17,6 +17,7 @@ from core import (
     import_sweep,
     imports,
     indexing,
+    picture_hash_backfill,
     removal,
 )
 from core.doorbell import (
@@ -71,7 +72,7 @@ def analyse(request_id: str) -> None:
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Give up hopeless photos, forget old sessions and old answers, ring for photos whose ring was
-    lost, and remove files that a deletion left.
+    lost, remove files that a deletion left, and hash older pictures.
     """
     services = current().services
     indexing.sweep(services)
@@ -84,6 +85,7 @@ def sweep() -> None:
     if import_reading.reading_waits(services):
         _ring(IMPORT_TASK, MAINTENANCE_QUEUE)
     removal.remove_files(services.pool, services.blobs, most=removal.FILES_OF_A_SWEEP)
+    picture_hash_backfill.hash_older(services)
 
 
 @app.task(name=IMPORT_TASK)

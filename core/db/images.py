@@ -3,17 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_one, fetch_value, glimpse
+from core.db.rows import copied, execute, fetch_all, fetch_one, fetch_value, glimpse
 from core.facets import NO_FACETS, Facets
 
 SQL = queries.load("images")
+
+_HASH_ROW: Final = np.dtype(
+    [
+        ("columns", ">i2"),
+        *(("id_bytes", ">i4"), ("id", "u1", (16,))),
+        *(("hash_bytes", ">i4"), ("hash", "u1", (32,))),
+        *(("width_bytes", ">i4"), ("width", ">i4")),
+        *(("height_bytes", ">i4"), ("height", ">i4")),
+    ]
+)
+"""Of a binary COPY: the number of columns, then length and bytes of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +222,7 @@ def finish(
     skipped_faces: Sequence[Mapping[str, Any]] = (),
     width: int | None = None,
     height: int | None = None,
+    picture_hash: bytes | None = None,
 ) -> None:
     """Give an image its final state; a size of None keeps what the header said."""
     params = {
@@ -221,6 +235,7 @@ def finish(
         "skipped_faces": Jsonb([dict(face) for face in skipped_faces]),
         "width": width,
         "height": height,
+        "picture_hash": picture_hash,
     }
     execute(conn, SQL["finish"], params)
 
@@ -278,3 +293,62 @@ def bytes_in_use(conn: Connection, sha256: bytes) -> bool:
     """Say whether any image of any collection needs the photo or the small copies of these bytes."""
     used: bool = fetch_value(conn, SQL["bytes_in_use"], {"sha256": sha256})
     return used
+
+
+@dataclass(frozen=True, slots=True)
+class Unhashed:
+    """An image whose picture hash is not known, and the key of its files."""
+
+    id: UUID
+    sha256: bytes
+
+
+def without_hash(conn: Connection, *, limit: int) -> list[Unhashed]:
+    """Return up to *limit* indexed images, oldest first, whose files are kept and were never hashed."""
+    return fetch_all(conn, Unhashed, SQL["without_hash"], {"limit": limit})
+
+
+def keep_hashes(conn: Connection, hashes: Mapping[UUID, bytes | None]) -> None:
+    """Write down picture hashes; an image with None counts as unreadable and is not returned again."""
+    execute(conn, SQL["keep_hashes"], {"ids": list(hashes), "hashes": list(hashes.values())})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureHashes:
+    """The pictures of a collection, in order of their ids.
+
+    Attributes:
+        ids: ``(n, 16)`` bytes of each id.
+        hashes: ``(n, 32)``, see `core.picture_hash`.
+        sizes: ``(n, 2)``: width and height of the upright picture in pixels.
+    """
+
+    ids: NDArray[np.uint8]
+    hashes: NDArray[np.uint8]
+    sizes: NDArray[np.int32]
+
+    def image_id(self, row: int) -> UUID:
+        """Return the id of one of them."""
+        return UUID(bytes=self.ids[row].tobytes())
+
+
+def picture_hashes(conn: Connection, collection_id: UUID) -> PictureHashes:
+    """Return the hashes of a collection, by binary COPY; images without one are left out."""
+    rows = copied(conn, SQL["picture_hashes"], {"collection_id": collection_id}, _HASH_ROW)
+    sizes = np.stack([rows["width"], rows["height"]], axis=1).astype(np.int32)
+    return PictureHashes(rows["id"], rows["hash"], sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class SameBytes:
+    """An image, and one of another collection that was made of the same file."""
+
+    image_id: UUID
+    other_image_id: UUID
+    other_collection_id: UUID
+
+
+def same_bytes(conn: Connection, collection_id: UUID) -> list[SameBytes]:
+    """Return the images of a collection whose bytes other collections have too, in order of their ids."""
+    rows = conn.execute(SQL["same_bytes"], {"collection_id": collection_id})
+    return [SameBytes(*row) for row in rows]

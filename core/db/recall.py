@@ -13,13 +13,10 @@ from psycopg.types.json import Jsonb
 
 from core.db import queries
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_value
+from core.db.rows import copied, execute, fetch_all, fetch_value
 from core.faces import Embedding
 
 SQL = queries.load("recall")
-
-COPY_HEADER: Final = 19
-"""Bytes before the first row of a binary COPY; two more, -1, stand behind the last one."""
 
 SPREAD: Final = 20
 """Faces on the pages that are looked at, per face that is wanted."""
@@ -112,8 +109,6 @@ def page_of_faces(
 ) -> FacePage:
     """Return up to *limit* faces behind *after*, by binary COPY."""
     params = {"collection_id": collection_id, "after": after, "limit": limit}
-    with conn.cursor() as cursor, cursor.copy(SQL["copy_faces"], params) as copy:
-        data = b"".join(copy)
     # Each row: number of columns, then length and bytes of the id and of the vector, which is
     # its dimension, a reserved number and its numbers.
     layout = np.dtype(
@@ -127,8 +122,7 @@ def page_of_faces(
             ("vector", ">f2", (dimension,)),
         ]
     )
-    count = (len(data) - COPY_HEADER) // layout.itemsize
-    found = np.frombuffer(data, layout, count, COPY_HEADER)
+    found = copied(conn, SQL["copy_faces"], params, layout)
     assert (found["dimension"] == dimension).all(), "a collection has vectors of one space"
     return FacePage(found["id"].astype(np.uint64), found["vector"].astype(np.float16))
 

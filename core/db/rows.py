@@ -1,8 +1,10 @@
 """Fetching rows as the dataclasses of their module."""
 
 from collections.abc import Mapping
-from typing import Any, LiteralString, TypeVar
+from typing import Any, Final, LiteralString, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import sql
 from psycopg.rows import class_row
 
@@ -11,6 +13,9 @@ from core.db.pool import Connection
 Row = TypeVar("Row")
 Query = LiteralString | sql.Composed
 Params = Mapping[str, Any]
+
+COPY_HEADER: Final = 19
+"""Bytes before the first row of a binary COPY; two more, -1, stand behind the last one."""
 
 
 def fetch_all(conn: Connection, row: type[Row], query: Query, params: Params) -> list[Row]:
@@ -40,3 +45,17 @@ def glimpse(conn: Connection, query: Query, params: Params) -> Any:
 def execute(conn: Connection, query: Query, params: Params) -> int:
     """Run a statement; return the number of rows it changed."""
     return conn.execute(query, params).rowcount
+
+
+def copied(
+    conn: Connection, query: LiteralString, params: Params, layout: np.dtype[np.void]
+) -> NDArray[np.void]:
+    """Return the rows of a binary COPY that are all laid out alike, so without a null.
+
+    Args:
+        layout: Of a row: number of columns, then length and bytes of each.
+    """
+    with conn.cursor() as cursor, cursor.copy(query, params) as copy:
+        data = b"".join(copy)
+    count = (len(data) - COPY_HEADER) // layout.itemsize
+    return np.frombuffer(data, layout, count, COPY_HEADER)

@@ -251,3 +251,67 @@ def test_a_change_touches_what_is_given_and_returns_what_faces_repeat(
     assert image is not None
     assert (image.external_id, image.metadata) == (None, {"n": 1})
     assert images.update(conn, NOBODY, **nothing, no_captured_at=False) is None
+
+
+def test_hashes_come_in_order_of_the_images_with_their_sizes(conn: Connection, make: Any) -> None:
+    collection_id = make.collection()
+    first, _, third = (make.image(collection_id) for _ in range(3))
+    elsewhere = make.image(make.collection())
+    images.finish(conn, third, state="indexed", picture_hash=DIGEST[::-1], width=480, height=640)
+    for image_id in (first, elsewhere):
+        images.finish(conn, image_id, state="indexed", picture_hash=DIGEST)
+
+    found = images.picture_hashes(conn, collection_id)
+
+    assert [found.image_id(row) for row in range(len(found.ids))] == [first, third]
+    assert [bytes(row) for row in found.hashes] == [DIGEST, DIGEST[::-1]]
+    assert found.sizes.tolist() == [[640, 480], [480, 640]]
+
+
+def test_a_collection_without_hashes_has_empty_arrays(conn: Connection, make: Any) -> None:
+    found = images.picture_hashes(conn, make.collection())
+
+    assert (found.ids.shape, found.hashes.shape, found.sizes.shape) == ((0, 16), (0, 32), (0, 2))
+
+
+def test_a_hash_has_32_bytes(conn: Connection, make: Any) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        images.finish(conn, make.image(make.collection()), state="indexed", picture_hash=b"short")
+
+
+def test_images_without_a_hash_are_those_indexed_and_kept_until_they_were_looked_at(
+    conn: Connection, make: Any
+) -> None:
+    collection_id = make.collection()
+    hashed, unreadable, older, waiting = (make.image(collection_id) for _ in range(4))
+    crops = make.image(collection_id)
+    for image_id in (hashed, unreadable, older):
+        images.finish(conn, image_id, state="indexed")
+    images.finish(conn, crops, state="indexed", kept="crops")
+
+    def left(limit: int = 9) -> list[UUID]:
+        ours = {hashed, unreadable, older, waiting, crops}
+        return [each.id for each in images.without_hash(conn, limit=limit) if each.id in ours]
+
+    assert left() == [hashed, unreadable, older]
+    images.keep_hashes(conn, {hashed: DIGEST, unreadable: None, NOBODY: DIGEST})
+    images.keep_hashes(conn, {hashed: None})
+
+    assert left() == [older]
+    assert images.picture_hashes(conn, collection_id).hashes.tolist() == [list(DIGEST)]
+
+
+def test_the_same_bytes_are_found_in_other_collections_only(conn: Connection, make: Any) -> None:
+    here, there, elsewhere = (make.collection() for _ in range(3))
+    ours = make.image(here, sha256=DIGEST)
+    make.image(here)
+    others = [make.image(home, sha256=DIGEST) for home in (there, elsewhere)]
+
+    found = images.same_bytes(conn, here)
+
+    assert [(each.image_id, each.other_image_id) for each in found] == [
+        (ours, others[0]),
+        (ours, others[1]),
+    ]
+    assert [each.other_collection_id for each in found] == [there, elsewhere]
+    assert images.same_bytes(conn, make.collection()) == []

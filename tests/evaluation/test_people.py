@@ -36,7 +36,7 @@ class Stored:
             return ImageEmpty("empty")
         faces = [self._face(line) for line in data.decode().splitlines() if line != "nobody"]
         header = PhotoHeader("png", 100, 100, len(data))
-        return AnalysedPhoto(header, tuple(faces), (), b"", b"", Timings(1, 2, 3, 4))
+        return AnalysedPhoto(header, tuple(faces), (), b"", b"", None, Timings(1, 2, 3, 4))
 
     def _face(self, line: str) -> AnalysedFace:
         numbers = [float(word) for word in line.split()]

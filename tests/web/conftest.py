@@ -25,6 +25,7 @@ from core.errors import BadImage, BrokerUnavailable
 from core.faces import AnalysedFace, DetectedFace, Embedding, Quality
 from core.images import Copies, PhotoLimits, decode, small_copies
 from core.import_reading import read_one
+from core.picture_hash import picture_hash
 from core.pipeline import AnalysedPhoto
 from core.services import Services, close_services, open_services
 from core.settings import Settings
@@ -81,6 +82,7 @@ class Squares:
             skipped=(),
             thumbnail=thumbnail,
             preview=preview,
+            picture_hash=picture_hash(pixels) if Copies.HASH in copies else None,
             timings=Timings(decode=0.001, detect=0.002, align=0.003, embed=0.004),
         )
 

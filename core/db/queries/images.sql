@@ -74,7 +74,7 @@ SELECT 1 FROM images WHERE id = %(id)s FOR UPDATE;
 -- name: finish
 UPDATE images
    SET state = %(state)s, reason = %(reason)s, detail = %(detail)s, face_count = %(face_count)s,
-       skipped_faces = %(skipped_faces)s, kept = %(kept)s,
+       skipped_faces = %(skipped_faces)s, kept = %(kept)s, picture_hash = %(picture_hash)s,
        width = coalesce(%(width)s, width), height = coalesce(%(height)s, height),
        finished_at = now()
  WHERE id = %(id)s;
@@ -110,3 +110,37 @@ DELETE FROM images WHERE id = %(id)s RETURNING collection_id, sha256, face_count
 
 -- name: bytes_in_use
 SELECT EXISTS (SELECT 1 FROM images WHERE sha256 = %(sha256)s AND kept = 'originals');
+
+-- name: without_hash
+-- An index holds just these.
+SELECT id, sha256 FROM images
+ WHERE picture_hash IS NULL AND state = 'indexed' AND kept = 'originals' AND NOT picture_unreadable
+ ORDER BY id
+ LIMIT %(limit)s;
+
+-- name: keep_hashes
+-- Locked in id order, as others lock them. A null hash means that nothing could be read.
+WITH found AS (
+     SELECT images.id, given.picture_hash
+       FROM images
+       JOIN unnest(%(ids)s::uuid[], %(hashes)s::bytea[]) AS given (id, picture_hash) USING (id)
+      WHERE images.picture_hash IS NULL
+      ORDER BY images.id
+        FOR UPDATE OF images)
+UPDATE images
+   SET picture_hash = found.picture_hash, picture_unreadable = found.picture_hash IS NULL
+  FROM found
+ WHERE images.id = found.id;
+
+-- name: picture_hashes
+COPY (SELECT id, picture_hash, width, height FROM images
+       WHERE collection_id = %(collection_id)s AND picture_hash IS NOT NULL
+       ORDER BY id) TO STDOUT (FORMAT BINARY)
+
+-- name: same_bytes
+SELECT images.id, other.id, other.collection_id
+  FROM images
+  JOIN images AS other ON other.sha256 = images.sha256
+                      AND other.collection_id <> images.collection_id
+ WHERE images.collection_id = %(collection_id)s
+ ORDER BY images.id, other.id;
