@@ -17,6 +17,7 @@ import psycopg
 
 from core import enrolment
 from core.analysis import Analyser
+from core.db import arrivals
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db import images as image_rows
@@ -231,6 +232,7 @@ def _write_rows(
     people = {image: person for image, person in claimed.items() if person in held}
     kept = enrolment.named(conn, kept, people)
     face_rows.insert_many(conn, kept)
+    arrivals.note(conn, {face.id: face.collection_id for face in kept})
     done = set()
     for outcome in outcomes:
         if outcome.claim.item_id in ours:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from core import gallery, indexing
+from core import gallery, indexing, people
 from core.blobs import Kind
+from core.db import arrivals
 from core.services import Services
 from core.stages import Stage, Work
 from tests.queues import Queue, assert_counters_are_true
@@ -36,6 +37,26 @@ def test_a_batch_stores_faces_files_and_states(
     assert [face.position for face in stored.faces] == [0, 1]
     assert queue.files() == {"photos": 1, "thumbnails": 1, "previews": 1, "crops": 2}
     assert queue.states() == [("indexed", 1)]
+
+
+def test_new_faces_arrive_where_somebody_has_a_name(
+    queue: Queue, fake_pipeline: Any, photo: Photo
+) -> None:
+    fake_pipeline.faces, fake_pipeline.skipped = 2, 1
+    home = queue.collection.id
+    queue.put(photo(1))
+    queue.run(fake_pipeline)
+    with queue.services.pool.connection() as conn:
+        assert arrivals.take(conn, home, 9) == []
+        people.create(conn, home, name="Ada", actor="test")
+
+    (image_id,) = queue.put(photo(2))
+    queue.run(fake_pipeline)
+
+    with queue.services.pool.connection() as conn:
+        stored = gallery.image(conn, image_id)
+        assert set(arrivals.take(conn, home, 9)) == {face.id for face in stored.faces}
+    assert len(stored.faces) == 2
 
 
 def test_all_waiting_photos_of_a_space_go_into_one_batch(

@@ -1,9 +1,10 @@
-"""What reports compare and count: a hash of each picture.
+"""What reports compare and count: a hash of each picture, and the faces that are new.
 
-Why: the same picture comes in under other bytes, re-encoded or scaled.
-Old code while this runs: unaffected; what it indexes is hashed later.
+Why: the same picture comes in under other bytes, re-encoded or scaled; and a new face that looks like somebody
+else is to be found without looking at all faces again.
+Old code while this runs: unaffected; what it indexes is hashed later, and not looked at as new.
 Locks: ACCESS EXCLUSIVE on images while the checks and the index read it, about two seconds for a million.
-Undo: drop the columns.
+Undo: drop the columns and the table.
 """
 
 from alembic import op
@@ -13,7 +14,7 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    """Add the columns."""
+    """Add the columns and the table."""
     op.execute("SET LOCAL statement_timeout = '1h'")
     op.execute(
         """
@@ -26,5 +27,13 @@ def upgrade() -> None:
         CREATE INDEX images_without_hash ON images (id)
             WHERE picture_hash IS NULL AND state = 'indexed' AND kept = 'originals'
               AND NOT picture_unreadable;
+
+        CREATE TABLE arrivals (
+            face_id uuid PRIMARY KEY,
+            collection_id uuid NOT NULL REFERENCES collections (id) ON DELETE CASCADE
+        );
+        COMMENT ON TABLE arrivals IS
+            'Faces that no look for conflicts has seen yet; the face may be gone meanwhile.';
+        CREATE INDEX arrivals_by_collection ON arrivals (collection_id, face_id);
         """
     )
