@@ -40,8 +40,11 @@ CREATE TABLE public.assignment_events (
     person_id uuid,
     previous_person_id uuid,
     actor text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    change_id uuid
 );
+
+COMMENT ON COLUMN public.assignment_events.change_id IS 'Null: of before there were changes.';
 
 ALTER TABLE public.assignment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.assignment_events_id_seq
@@ -51,6 +54,20 @@ ALTER TABLE public.assignment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.changes (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    kind text NOT NULL,
+    actor text NOT NULL,
+    undoes uuid,
+    CONSTRAINT changes_check CHECK (((kind = 'undo'::text) = (undoes IS NOT NULL))),
+    CONSTRAINT changes_kind_check CHECK ((kind = ANY (ARRAY['baseline'::text, 'create'::text, 'edit'::text, 'delete'::text, 'assign'::text, 'unassign'::text, 'merge'::text, 'split'::text, 'decide'::text, 'enrol'::text, 'undo'::text])))
+);
+
+COMMENT ON TABLE public.changes IS 'What one actor did at one time; its events name it. The id tells when.';
+
+COMMENT ON COLUMN public.changes.undoes IS 'The change that this one takes back, wholly or in part.';
 
 CREATE TABLE public.collections (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -99,6 +116,29 @@ COMMENT ON COLUMN public.collections.keeps_queries IS 'Whether a few query vecto
 
 COMMENT ON COLUMN public.collections.keeps IS 'originals: photo, small copies and crops; crops: crops alone; vectors: no picture at all. Counts for photos indexed from now on.';
 
+CREATE TABLE public.constraints (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    kind text NOT NULL,
+    face_id uuid NOT NULL,
+    other_face_id uuid,
+    person_id uuid,
+    change_id uuid NOT NULL,
+    withdrawn_by uuid,
+    CONSTRAINT constraints_check CHECK (
+CASE kind
+    WHEN 'must_link'::text THEN ((face_id < other_face_id) AND (person_id IS NULL) AND (other_face_id IS NOT NULL))
+    WHEN 'cannot_link'::text THEN ((face_id < other_face_id) AND (person_id IS NULL) AND (other_face_id IS NOT NULL))
+    WHEN 'not_person'::text THEN ((other_face_id IS NULL) AND (person_id IS NOT NULL))
+    WHEN 'not_face'::text THEN ((other_face_id IS NULL) AND (person_id IS NULL))
+    ELSE false
+END)
+);
+
+COMMENT ON TABLE public.constraints IS 'What was decided about faces. Those of faces or people that are gone stay and mean nothing: a person may come back by an undo.';
+
+COMMENT ON COLUMN public.constraints.withdrawn_by IS 'The change that took it back; null: it holds.';
+
 CREATE TABLE public.doomed_files (
     id bigint NOT NULL,
     deletion uuid NOT NULL,
@@ -115,6 +155,16 @@ ALTER TABLE public.doomed_files ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.face_edges (
+    graph_id uuid NOT NULL,
+    face_id uuid NOT NULL,
+    neighbours uuid[] NOT NULL,
+    cosines real[] NOT NULL,
+    CONSTRAINT face_edges_check CHECK ((cardinality(neighbours) = cardinality(cosines)))
+);
+
+COMMENT ON COLUMN public.face_edges.neighbours IS 'The nearest other faces of the collection, nearest first. Some may be gone.';
 
 CREATE TABLE public.faces (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -140,6 +190,7 @@ CREATE TABLE public.faces (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -155,6 +206,8 @@ COMMENT ON COLUMN public.faces.norm IS 'Length of the raw embedding.';
 COMMENT ON COLUMN public.faces.tags IS 'A copy of the image''s, as captured_at is.';
 
 COMMENT ON COLUMN public.faces.cluster_id IS 'Unnamed faces with the same value look like one person.';
+
+COMMENT ON COLUMN public.faces.hidden IS 'Somebody said that it is no face: it is not found, not counted, and has no person.';
 
 CREATE TABLE public.faces_tail (
     id uuid DEFAULT uuidv7() CONSTRAINT faces_id_not_null NOT NULL,
@@ -180,6 +233,7 @@ CREATE TABLE public.faces_tail (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -210,6 +264,7 @@ CREATE TABLE public.faces_tail_0 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -239,6 +294,7 @@ CREATE TABLE public.faces_tail_1 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -268,6 +324,7 @@ CREATE TABLE public.faces_tail_2 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -297,6 +354,7 @@ CREATE TABLE public.faces_tail_3 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -326,6 +384,7 @@ CREATE TABLE public.faces_tail_4 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -355,6 +414,7 @@ CREATE TABLE public.faces_tail_5 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -384,6 +444,7 @@ CREATE TABLE public.faces_tail_6 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
@@ -413,10 +474,43 @@ CREATE TABLE public.faces_tail_7 (
     tags text[] DEFAULT '{}'::text[] CONSTRAINT faces_tags_not_null NOT NULL,
     captured_at timestamp with time zone,
     cluster_id uuid,
+    hidden boolean DEFAULT false CONSTRAINT faces_hidden_not_null NOT NULL,
     CONSTRAINT faces_box_check CHECK ((array_length(box, 1) = 4)),
     CONSTRAINT faces_embedding_check CHECK ((abs((public.l2_norm(embedding) - (1)::double precision)) < (0.01)::double precision)),
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
 );
+
+CREATE TABLE public.graph_slices (
+    graph_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    first_id uuid NOT NULL,
+    before_id uuid,
+    faces integer NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    lease uuid,
+    lease_until timestamp with time zone,
+    CONSTRAINT graph_slices_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text])))
+);
+
+COMMENT ON TABLE public.graph_slices IS 'Parts of a graph that is built, by ids of faces.';
+
+COMMENT ON COLUMN public.graph_slices.before_id IS 'The first id of the next slice; null: the last one.';
+
+CREATE TABLE public.graphs (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    method text NOT NULL,
+    neighbours smallint NOT NULL,
+    state text DEFAULT 'building'::text NOT NULL,
+    faces bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT graphs_method_check CHECK ((method = ANY (ARRAY['index'::text, 'exact'::text]))),
+    CONSTRAINT graphs_neighbours_check CHECK ((neighbours > 0)),
+    CONSTRAINT graphs_state_check CHECK ((state = ANY (ARRAY['building'::text, 'ready'::text])))
+);
+
+COMMENT ON COLUMN public.graphs.faces IS 'That have a row of edges; 0 while it is built.';
 
 CREATE TABLE public.idempotency_keys (
     requester bytea NOT NULL,
@@ -634,6 +728,29 @@ CREATE TABLE public.people (
     CONSTRAINT people_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
 
+CREATE TABLE public.person_events (
+    id bigint NOT NULL,
+    collection_id uuid NOT NULL,
+    change_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    before jsonb,
+    after jsonb,
+    CONSTRAINT person_events_check CHECK (((before IS NOT NULL) OR (after IS NOT NULL)))
+);
+
+COMMENT ON COLUMN public.person_events.before IS 'name, external_id and metadata; null: the person was made. No key to people: it outlives them.';
+
+COMMENT ON COLUMN public.person_events.after IS 'Null: the person was deleted.';
+
+ALTER TABLE public.person_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.person_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.query_samples (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     collection_id uuid NOT NULL,
@@ -677,6 +794,75 @@ COMMENT ON COLUMN public.recall_audits.proposed_ef_search IS 'The smallest that 
 COMMENT ON COLUMN public.recall_audits.applied IS 'Whether the proposal was set at once.';
 
 COMMENT ON COLUMN public.recall_audits.steps IS 'What each ef_search that was tried gave.';
+
+CREATE TABLE public.report_findings (
+    report_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    key text NOT NULL,
+    kind text NOT NULL,
+    score real NOT NULL,
+    is_new boolean DEFAULT false NOT NULL,
+    sides jsonb NOT NULL,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+COMMENT ON COLUMN public.report_findings."position" IS 'From 0, what matters most first.';
+
+COMMENT ON COLUMN public.report_findings.key IS 'The same in every version that finds the same.';
+
+COMMENT ON COLUMN public.report_findings.sides IS 'What stands side by side: for each its faces, best first, and its person or image.';
+
+CREATE TABLE public.reports (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    name text NOT NULL,
+    actor text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    step text,
+    done bigint DEFAULT 0 NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    detail text,
+    attempts smallint DEFAULT 0 NOT NULL,
+    lease uuid,
+    lease_until timestamp with time zone,
+    previous_id uuid,
+    findings integer DEFAULT 0 NOT NULL,
+    added integer DEFAULT 0 NOT NULL,
+    gone integer DEFAULT 0 NOT NULL,
+    summary jsonb DEFAULT '{}'::jsonb NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT reports_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON COLUMN public.reports.previous_id IS 'The last version that was done; what is new is told by it.';
+
+COMMENT ON COLUMN public.reports.added IS 'Findings that the previous version does not have.';
+
+COMMENT ON COLUMN public.reports.gone IS 'Findings of the previous version that this one does not have.';
+
+CREATE TABLE public.review_items (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    collection_id uuid NOT NULL,
+    source text NOT NULL,
+    key text NOT NULL,
+    kind text NOT NULL,
+    score real NOT NULL,
+    sides jsonb NOT NULL,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    decision text,
+    decided_by text,
+    decided_at timestamp with time zone,
+    change_id uuid,
+    CONSTRAINT review_items_check CHECK (((state = 'decided'::text) = (decision IS NOT NULL))),
+    CONSTRAINT review_items_decision_check CHECK ((decision = ANY (ARRAY['same'::text, 'different'::text, 'wrong_label'::text, 'not_a_face'::text]))),
+    CONSTRAINT review_items_state_check CHECK ((state = ANY (ARRAY['open'::text, 'later'::text, 'decided'::text, 'settled'::text])))
+);
+
+COMMENT ON COLUMN public.review_items.source IS 'The report that found it, or arrival: seen at ingest.';
+
+COMMENT ON COLUMN public.review_items.state IS 'settled: what it asks was answered elsewhere, or what it is about is gone.';
 
 CREATE TABLE public.secrets (
     name text NOT NULL,
@@ -735,6 +921,9 @@ ALTER TABLE ONLY public.arrivals
 ALTER TABLE ONLY public.assignment_events
     ADD CONSTRAINT assignment_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_external_id_key UNIQUE (external_id);
 
@@ -744,8 +933,14 @@ ALTER TABLE ONLY public.collections
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.doomed_files
     ADD CONSTRAINT doomed_files_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.face_edges
+    ADD CONSTRAINT face_edges_pkey PRIMARY KEY (graph_id, face_id);
 
 ALTER TABLE ONLY public.faces
     ADD CONSTRAINT faces_image_id_position_collection_id_key UNIQUE (image_id, "position", collection_id);
@@ -807,6 +1002,12 @@ ALTER TABLE ONLY public.faces_tail_7
 ALTER TABLE ONLY public.faces_tail_7
     ADD CONSTRAINT faces_tail_7_pkey PRIMARY KEY (collection_id, id);
 
+ALTER TABLE ONLY public.graph_slices
+    ADD CONSTRAINT graph_slices_pkey PRIMARY KEY (graph_id, "position");
+
+ALTER TABLE ONLY public.graphs
+    ADD CONSTRAINT graphs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (requester, key);
 
@@ -852,11 +1053,23 @@ ALTER TABLE ONLY public.people
 ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.person_events
+    ADD CONSTRAINT person_events_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.query_samples
     ADD CONSTRAINT query_samples_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.recall_audits
     ADD CONSTRAINT recall_audits_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.report_findings
+    ADD CONSTRAINT report_findings_pkey PRIMARY KEY (report_id, "position");
+
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.review_items
+    ADD CONSTRAINT review_items_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_pkey PRIMARY KEY (name);
@@ -869,7 +1082,29 @@ ALTER TABLE ONLY public.spaces
 
 CREATE INDEX arrivals_by_collection ON public.arrivals USING btree (collection_id, face_id);
 
-CREATE INDEX assignment_events_by_face ON public.assignment_events USING btree (face_id, id);
+CREATE INDEX assignment_events_by_change ON public.assignment_events USING btree (change_id) WHERE (change_id IS NOT NULL);
+
+CREATE INDEX assignment_events_by_face ON public.assignment_events USING btree (collection_id, face_id, id);
+
+CREATE INDEX assignment_events_by_person ON public.assignment_events USING btree (person_id, change_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX assignment_events_by_previous_person ON public.assignment_events USING btree (previous_person_id, change_id) WHERE (previous_person_id IS NOT NULL);
+
+CREATE INDEX changes_by_collection ON public.changes USING btree (collection_id, id);
+
+CREATE INDEX changes_by_undone ON public.changes USING btree (undoes) WHERE (undoes IS NOT NULL);
+
+CREATE INDEX constraints_by_change ON public.constraints USING btree (change_id);
+
+CREATE INDEX constraints_by_collection ON public.constraints USING btree (collection_id);
+
+CREATE INDEX constraints_by_other_face ON public.constraints USING btree (collection_id, other_face_id) WHERE ((other_face_id IS NOT NULL) AND (withdrawn_by IS NULL));
+
+CREATE INDEX constraints_by_person ON public.constraints USING btree (collection_id, person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX constraints_by_withdrawal ON public.constraints USING btree (withdrawn_by) WHERE (withdrawn_by IS NOT NULL);
+
+CREATE UNIQUE INDEX constraints_once ON public.constraints USING btree (collection_id, face_id, kind, other_face_id, person_id) NULLS NOT DISTINCT WHERE (withdrawn_by IS NULL);
 
 CREATE INDEX doomed_files_by_deletion ON public.doomed_files USING btree (deletion, id);
 
@@ -993,6 +1228,8 @@ CREATE INDEX faces_tail_7_person_id_quality_id_idx ON public.faces_tail_7 USING 
 
 CREATE INDEX faces_tail_7_tags_idx ON public.faces_tail_7 USING gin (tags) WHERE (tags <> '{}'::text[]);
 
+CREATE UNIQUE INDEX graphs_in_state ON public.graphs USING btree (collection_id, state);
+
 CREATE INDEX idempotency_keys_by_end ON public.idempotency_keys USING btree (valid_until);
 
 CREATE INDEX images_by_capture ON public.images USING btree (collection_id, captured_at) WHERE (captured_at IS NOT NULL);
@@ -1047,9 +1284,27 @@ CREATE INDEX people_by_name ON public.people USING btree (collection_id, lower(n
 
 CREATE UNIQUE INDEX people_collection_id_external_id_key ON public.people USING btree (collection_id, external_id) WHERE (external_id IS NOT NULL);
 
+CREATE INDEX person_events_by_change ON public.person_events USING btree (change_id);
+
+CREATE INDEX person_events_by_person ON public.person_events USING btree (collection_id, person_id, id);
+
 CREATE INDEX query_samples_by_collection ON public.query_samples USING btree (collection_id);
 
 CREATE INDEX recall_audits_by_collection ON public.recall_audits USING btree (collection_id, id);
+
+CREATE UNIQUE INDEX report_findings_by_key ON public.report_findings USING btree (report_id, key);
+
+CREATE INDEX reports_by_collection ON public.reports USING btree (collection_id, id);
+
+CREATE INDEX reports_by_previous ON public.reports USING btree (previous_id) WHERE (previous_id IS NOT NULL);
+
+CREATE UNIQUE INDEX reports_open ON public.reports USING btree (collection_id, name) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE INDEX review_items_by_change ON public.review_items USING btree (change_id) WHERE (change_id IS NOT NULL);
+
+CREATE UNIQUE INDEX review_items_by_key ON public.review_items USING btree (collection_id, source, key);
+
+CREATE INDEX review_items_open ON public.review_items USING btree (collection_id, score DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'later'::text]));
 
 ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_0_cluster_id_idx;
 
@@ -1199,16 +1454,43 @@ ALTER TABLE ONLY public.arrivals
     ADD CONSTRAINT arrivals_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.assignment_events
+    ADD CONSTRAINT assignment_events_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.changes(id);
+
+ALTER TABLE ONLY public.assignment_events
     ADD CONSTRAINT assignment_events_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_undoes_fkey FOREIGN KEY (undoes) REFERENCES public.changes(id);
 
 ALTER TABLE ONLY public.collections
     ADD CONSTRAINT collections_space_id_fkey FOREIGN KEY (space_id) REFERENCES public.spaces(id);
+
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.changes(id);
+
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.constraints
+    ADD CONSTRAINT constraints_withdrawn_by_fkey FOREIGN KEY (withdrawn_by) REFERENCES public.changes(id);
+
+ALTER TABLE ONLY public.face_edges
+    ADD CONSTRAINT face_edges_graph_id_fkey FOREIGN KEY (graph_id) REFERENCES public.graphs(id) ON DELETE CASCADE;
 
 ALTER TABLE public.faces
     ADD CONSTRAINT faces_image_fkey FOREIGN KEY (collection_id, image_id) REFERENCES public.images(collection_id, id) ON DELETE CASCADE;
 
 ALTER TABLE public.faces
     ADD CONSTRAINT faces_person_fkey FOREIGN KEY (collection_id, person_id) REFERENCES public.people(collection_id, id) ON DELETE SET NULL (person_id);
+
+ALTER TABLE ONLY public.graph_slices
+    ADD CONSTRAINT graph_slices_graph_id_fkey FOREIGN KEY (graph_id) REFERENCES public.graphs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.graphs
+    ADD CONSTRAINT graphs_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
@@ -1243,8 +1525,26 @@ ALTER TABLE ONLY public.lanes
 ALTER TABLE ONLY public.people
     ADD CONSTRAINT people_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.person_events
+    ADD CONSTRAINT person_events_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.changes(id);
+
+ALTER TABLE ONLY public.person_events
+    ADD CONSTRAINT person_events_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.query_samples
     ADD CONSTRAINT query_samples_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.recall_audits
     ADD CONSTRAINT recall_audits_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.report_findings
+    ADD CONSTRAINT report_findings_report_id_fkey FOREIGN KEY (report_id) REFERENCES public.reports(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reports
+    ADD CONSTRAINT reports_previous_id_fkey FOREIGN KEY (previous_id) REFERENCES public.reports(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.review_items
+    ADD CONSTRAINT review_items_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;

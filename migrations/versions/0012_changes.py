@@ -15,7 +15,7 @@ assignment_events.change_id and put assignment_events_by_face (face_id, id) back
 from alembic import op
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 
 def upgrade() -> None:
