@@ -9,6 +9,7 @@ SWEEP_TASK = "maintenance.sweep"
 INDEX_TASK = "maintenance.indexes"
 IMPORT_TASK = "maintenance.imports"
 RECALL_TASK = "maintenance.recall"
+REPORT_TASK = "maintenance.reports"
 
 SEARCH_QUEUE = "search"
 MAINTENANCE_QUEUE = "maintenance"
@@ -38,6 +39,10 @@ class Doorbell(Protocol):
 
     def imports(self) -> None:
         """Ask a worker to look for imports that wait to be read."""
+        ...
+
+    def reports(self) -> None:
+        """Ask a worker to look for reports that wait to be made."""
         ...
 
 

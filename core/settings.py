@@ -243,6 +243,16 @@ class Settings(BaseSettings):
         description="Set each collection's `ef_search` as its measurements propose; else they only "
         "propose.",
     )
+    report_hours: int = Field(
+        24,
+        ge=0,
+        le=8760,
+        description="Hours between two versions of the similarity reports that are made by themselves; "
+        "0: only when somebody asks.",
+    )
+    report_versions: int = Field(
+        12, ge=1, le=1000, description="Versions kept of each report of a collection."
+    )
     search_timeout_s: float = Field(
         20, gt=0, le=600, description="Seconds a search may take, the worker's part included."
     )

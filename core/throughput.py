@@ -199,6 +199,9 @@ class _Nobody:
     def imports(self) -> None:
         """Ring."""
 
+    def reports(self) -> None:
+        """Ring."""
+
 
 def _through_the_queue(
     services: Services,

@@ -18,6 +18,7 @@ from core.db import collections as collection_rows
 from core.db import constraints as constraint_rows
 from core.db import faces as face_rows
 from core.db import people as people_rows
+from core.db import reviews as review_rows
 from core.db.changes import Change, ChangedPerson
 from core.db.constraints import Kind as Said
 from core.db.constraints import Statement
@@ -118,6 +119,8 @@ def undo(
             work.run()
             if not work.did_something:
                 raise Rollback(whole)
+            if face_ids is None:  # what it decided is asked again
+                review_rows.reopen(conn, change_id)
     except UniqueViolation:
         raise NameTaken("An external id of the people concerned is in use.") from None
     if not work.did_something and not work.left:

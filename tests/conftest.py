@@ -45,6 +45,7 @@ pytest_plugins = [
     "tests.worker_processes",
     "tests.queues",
     "tests.galleries",
+    "tests.casts",
     "tests.histories",
     "tests.importing",
     "tests.crowds",
@@ -194,6 +195,7 @@ class RecordingDoorbell:
     searches: list[str] = field(default_factory=list)
     index_rings: int = 0
     import_rings: int = 0
+    report_rings: int = 0
 
     def ingest(self) -> None:
         self.ingests += 1
@@ -206,6 +208,9 @@ class RecordingDoorbell:
 
     def imports(self) -> None:
         self.import_rings += 1
+
+    def reports(self) -> None:
+        self.report_rings += 1
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from core.doorbell import (
     INGEST_QUEUE,
     INGEST_TASK,
     MAINTENANCE_QUEUE,
+    REPORT_TASK,
     SEARCH_QUEUE,
     SEARCH_TASK,
     message_url,
@@ -66,6 +67,11 @@ class CeleryDoorbell:
         """Ask a worker to look for imports that wait to be read."""
         with _broker_errors():
             self._app.send_task(IMPORT_TASK, queue=MAINTENANCE_QUEUE)
+
+    def reports(self) -> None:
+        """Ask a worker to look for reports that wait to be made."""
+        with _broker_errors():
+            self._app.send_task(REPORT_TASK, queue=MAINTENANCE_QUEUE)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -19,7 +19,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from core import checks, maintenance, recall
+from core import checks, maintenance, recall, reporting
 from core.db.pool import connect
 from core.errors import FaceSearchError
 from core.import_reading import READERS, read_one
@@ -68,6 +68,7 @@ class Runtime:
         # Its lease is not renewed for longer than that, either.
         self.watch = Watch(LONGEST_BATCH_LEASES * settings.lease_s)
         self._readers = BoundedSemaphore(READERS)
+        self._reporters = BoundedSemaphore(1)
         self._ending = threading.Event()
         self._presence = Presence(self.services.broker, self.pipelines, self.watch, hostname)
 
@@ -149,6 +150,23 @@ class Runtime:
                 recall.audit_due(conn, self.settings)
         except Exception:
             logger.exception("the recall audit failed; the next round tries again")
+
+    def make_reports(self, ring: Callable[[], None]) -> None:
+        """Make reports, in one thread of its own: that takes minutes, and whoever searches goes first."""
+        if self._reporters.acquire(blocking=False):
+            threading.Thread(
+                target=self._make_reports, args=[ring], name="reports", daemon=True
+            ).start()
+
+    def _make_reports(self, ring: Callable[[], None]) -> None:
+        step_back()
+        try:
+            reporting.ask_for_due(self.services)
+            reporting.work(self.services, ring, self._ending)
+        except Exception:
+            logger.exception("a report could not be made; the next round tries again")
+        finally:
+            self._reporters.release()
 
 
 _runtime: Runtime | None = None

@@ -6,6 +6,7 @@ GPU that is gone, a full disk) must not use up the attempts of the whole backlog
 """
 
 import logging
+from functools import partial
 
 from kombu.exceptions import KombuError
 
@@ -27,6 +28,7 @@ from core.doorbell import (
     INGEST_TASK,
     MAINTENANCE_QUEUE,
     RECALL_TASK,
+    REPORT_TASK,
     SEARCH_TASK,
     SWEEP_TASK,
 )
@@ -104,6 +106,12 @@ def maintain_indexes() -> None:
 def audit_recall() -> None:
     """Measure what the search indexes find, where it is time to."""
     current().audit_recall()
+
+
+@app.task(name=REPORT_TASK)
+def make_reports() -> None:
+    """Make reports that wait or whose time has come, or help with the graph of one."""
+    current().make_reports(partial(_ring, REPORT_TASK, MAINTENANCE_QUEUE))
 
 
 def _work_waits() -> bool:

@@ -1,16 +1,11 @@
 """Rows of a binary COPY as NumPy arrays: millions of them in seconds."""
 
 from collections.abc import Sequence
-from typing import Any, Final, LiteralString
+from typing import Final
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-
-from core.db.pool import Connection
-
-HEADER: Final = 19
-"""Bytes before the first row; two more, -1, stand behind the last one."""
 
 ID: Final = "V16"
 """An id in a row."""
@@ -19,22 +14,11 @@ ID_BYTES: Final = "S16"
 """An id as NumPy sorts and finds it: by its bytes, as Postgres does."""
 
 
-def copied(conn: Connection, statement: LiteralString, params: dict[str, Any]) -> bytes:
-    """Return all that a COPY gives."""
-    with conn.cursor() as cursor, cursor.copy(statement, params) as copy:
-        return b"".join(copy)
-
-
 def layout(columns: Sequence[tuple[str, str]]) -> np.dtype[np.void]:
     """Return the layout of a row: before each column stands how long it is."""
     lengths = [(f"{name} bytes", ">i4") for name, _ in columns]
     fields = [field for pair in zip(lengths, columns, strict=True) for field in pair]
     return np.dtype([("columns", ">i2"), *fields])
-
-
-def rows(data: bytes, of: np.dtype[np.void]) -> NDArray[np.void]:
-    """Return the rows of a COPY that are all of one layout."""
-    return np.frombuffer(data, of, (len(data) - HEADER) // of.itemsize, HEADER)
 
 
 def ids(column: NDArray[np.void]) -> NDArray[np.bytes_]:

@@ -247,3 +247,24 @@ def repeat_facets(conn: Connection, *, collection_id: UUID, image_id: UUID, face
 def delete(conn: Connection, face_id: UUID) -> Removed | None:
     """Delete one face; None when there is no such row."""
     return fetch_one(conn, Removed, SQL["delete"], _place(conn, face_id))
+
+
+def of_group(conn: Connection, collection_id: UUID, face_id: UUID) -> list[UUID]:
+    """Return the unnamed faces that look like one person with a face, and that face itself."""
+    params = {"collection_id": collection_id, "id": face_id}
+    return [row[0] for row in conn.execute(SQL["of_group"], params)]
+
+
+def set_clusters(
+    conn: Connection,
+    collection_id: UUID,
+    face_ids: Sequence[UUID],
+    cluster_ids: Sequence[UUID | None],
+) -> int:
+    """Put unnamed faces into groups, or (None) out of theirs; return how many were not there before."""
+    params = {
+        "collection_id": collection_id,
+        "ids": list(face_ids),
+        "cluster_ids": list(cluster_ids),
+    }
+    return execute(conn, SQL["set_clusters"], params)

@@ -16,7 +16,7 @@ from psycopg import sql
 from core.db import binary, indexes, queries
 from core.db.collections import Collection
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_one, fetch_value
+from core.db.rows import copied, execute, fetch_all, fetch_one, fetch_value
 from core.db.search import SQL as SEARCH
 from core.db.search import Kind
 
@@ -184,7 +184,7 @@ def touch(conn: Connection, graph_id: UUID) -> None:
 def walk_slice(conn: Connection, collection: Collection, part: Slice, k: int, kind: Kind) -> None:
     """Store the *k* nearest of the faces of a slice, each found through the index of *kind*."""
     bounds = {"first_id": part.first_id, "before_id": part.before_id}
-    _walk(conn, collection, part.graph_id, k, kind, "which_slice", bounds)
+    _walk(conn, collection, part.graph_id, k, kind, "slice", bounds)
 
 
 def walk_some(
@@ -196,7 +196,7 @@ def walk_some(
     kind: Kind,
 ) -> None:
     """Store the *k* nearest of some faces, each found through the index of *kind*."""
-    _walk(conn, collection, graph_id, k, kind, "which_ids", {"ids": list(ids)})
+    _walk(conn, collection, graph_id, k, kind, "ids", {"ids": list(ids)})
 
 
 def _walk(
@@ -222,7 +222,7 @@ def nearest(
         kind: ``exact``: by looking at every face.
     """
     params = {"ids": list(ids), "neighbours": k, **_walk_params(collection, k, kind)}
-    rows = conn.execute(_nearest(collection, kind, "which_ids"), params)
+    rows = conn.execute(_nearest(collection, kind, "ids"), params)
     return {face: list(zip(others, cosines, strict=True)) for face, others, cosines in rows}
 
 
@@ -237,7 +237,9 @@ def _nearest(collection: Collection, kind: Kind, which: str) -> sql.Composed:
         narrowed=sql.SQL(""),
         dimension=sql.Literal(collection.dimension),
     )
-    return sql.SQL(SQL["nearest"]).format(near=near, faces=faces, which=sql.SQL(SQL[which]))
+    return sql.SQL(SQL["nearest"]).format(
+        near=near, faces=faces, which=sql.SQL(SQL[f"which_{which}"])
+    )
 
 
 def _walk_params(collection: Collection, k: int, kind: Kind) -> dict[str, Any]:
@@ -297,7 +299,7 @@ def reach(conn: Connection, graph: Graph) -> Reach:
     """Return how near a face must be to each one, to be among its neighbours."""
     params = {"graph_id": graph.id, "neighbours": graph.neighbours}
     layout = binary.layout([("face", binary.ID), ("cosine", ">f4")])
-    found = binary.rows(binary.copied(conn, SQL["reach"], params), layout)
+    found = copied(conn, SQL["reach"], params, layout)
     return Reach(binary.ids(found["face"]), found["cosine"].astype(np.float32))
 
 

@@ -1,6 +1,8 @@
 """What reports read: the faces of a collection and the edges of its graph, as arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from uuid import UUID
 
 import numpy as np
@@ -10,6 +12,7 @@ from core.db import binary, queries
 from core.db.binary import ID_BYTES
 from core.db.graphs import Graph
 from core.db.pool import Connection
+from core.db.rows import copied, fetch_all
 from core.neighbours import FARTHER
 
 SQL = queries.load("material")
@@ -48,12 +51,106 @@ class FaceRows:
     norm: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """Somebody with a name."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """Where a face is in its photo.
+
+    Attributes:
+        landmarks: Ten numbers, in pixels of the upright photo, which is *width* x *height*.
+        kept: What there is of the photo, of `core.keeping.Keeps`.
+    """
+
+    face_id: UUID
+    image_id: UUID
+    landmarks: list[float]
+    sha256: bytes
+    width: int
+    height: int
+    kept: str
+
+
+def places(conn: Connection, collection_id: UUID, face_ids: Sequence[UUID]) -> dict[UUID, PlaceRow]:
+    """Return where some faces are, by their ids; those that are gone are left out."""
+    params = {"collection_id": collection_id, "ids": list(face_ids)}
+    return {each.face_id: each for each in fetch_all(conn, PlaceRow, SQL["places"], params)}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How often photos (``images``) or faces were not indexed for one reason."""
+
+    what: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What came on one day (UTC)."""
+
+    day: date
+    images: int
+    faces: int
+
+
+def failures(conn: Connection, collection_id: UUID) -> list[Failure]:
+    """Return why photos and faces of a collection were not indexed."""
+    return fetch_all(conn, Failure, SQL["failures"], {"collection_id": collection_id})
+
+
+def growth(conn: Connection, collection_id: UUID, *, since: datetime) -> list[Day]:
+    """Return what came by day, days without anything left out, oldest first."""
+    params = {"collection_id": collection_id, "since": since}
+    return fetch_all(conn, Day, SQL["growth"], params)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """How good the faces of one person are.
+
+    Attributes:
+        good: Faces of at least the quality that was asked for.
+        best_quality, best_sharpness, best_brightness, best_size: Of any of their faces; 0 without one.
+        least_turn: Degrees, to the side, of the face that looks straightest.
+        best_faces: Up to a dozen, best first.
+    """
+
+    person_id: UUID
+    faces: int
+    good: int
+    best_quality: float
+    best_sharpness: float
+    best_brightness: float
+    best_size: float
+    least_turn: float
+    best_faces: list[UUID]
+
+
+def enrolments(conn: Connection, collection_id: UUID, *, good: float) -> list[Enrolment]:
+    """Return how good the faces of everybody are; *good*: the quality that counts as such."""
+    params = {"collection_id": collection_id, "good": good}
+    return fetch_all(conn, Enrolment, SQL["enrolments"], params)
+
+
+def people(conn: Connection, collection_id: UUID) -> list[PersonRow]:
+    """Return everybody of a collection, in the order of their ids."""
+    return fetch_all(conn, PersonRow, SQL["people"], {"collection_id": collection_id})
+
+
 def edges(conn: Connection, graph: Graph) -> Edges:
     """Read the lists of a whole graph."""
     parts = []
     for (length,) in conn.execute(SQL["list_lengths"], {"graph_id": graph.id}).fetchall():
         params = {"graph_id": graph.id, "length": length}
-        parts.append(_lists(binary.copied(conn, SQL["edges"], params), length))
+        parts.append(copied(conn, SQL["edges"], params, _list_layout(length)))
     count = sum(len(part) for part in parts)
     face_ids = np.empty(count, ID_BYTES)
     neighbours = np.zeros((count, graph.neighbours), ID_BYTES)
@@ -72,7 +169,6 @@ def edges(conn: Connection, graph: Graph) -> Edges:
 
 def faces(conn: Connection, collection_id: UUID) -> FaceRows:
     """Read what reports know of the faces of a collection."""
-    data = binary.copied(conn, SQL["faces"], {"collection_id": collection_id})
     layout = binary.layout(
         [
             *((name, binary.ID) for name in ("id", "image", "person", "cluster")),
@@ -80,7 +176,7 @@ def faces(conn: Connection, collection_id: UUID) -> FaceRows:
             ("norm", ">f4"),
         ]
     )
-    found = binary.rows(data, layout)
+    found = copied(conn, SQL["faces"], {"collection_id": collection_id}, layout)
     return FaceRows(
         ids=binary.ids(found["id"]),
         image_ids=binary.ids(found["image"]),
@@ -91,15 +187,15 @@ def faces(conn: Connection, collection_id: UUID) -> FaceRows:
     )
 
 
-def _lists(data: bytes, length: int) -> NDArray[np.void]:
-    """Read rows of ``edges``, whose lists have all *length* neighbours.
+def _list_layout(length: int) -> np.dtype[np.void]:
+    """Return the layout of rows of ``edges`` whose lists have all *length* neighbours.
 
     An array is its number of dimensions, a flag, the type and, of each dimension, size and first index.
     """
     header = 20 if length else 12
     pairs = np.dtype([("bytes", ">i4"), ("id", binary.ID)])
     numbers = np.dtype([("bytes", ">i4"), ("cosine", ">f4")])
-    layout = np.dtype(
+    return np.dtype(
         [
             ("columns", ">i2"),
             ("face bytes", ">i4"),
@@ -112,4 +208,3 @@ def _lists(data: bytes, length: int) -> NDArray[np.void]:
             ("cosines", numbers, (length,)),
         ]
     )
-    return binary.rows(data, layout)

@@ -227,6 +227,14 @@ def lock_faces(
     return {place.id: place for place in fetch_all(conn, Place, SQL["lock_faces"], params)}
 
 
+def owners(
+    conn: Connection, collection_id: UUID, face_ids: Sequence[UUID]
+) -> dict[UUID, UUID | None]:
+    """Return whose some faces are (None: nobody's); hidden ones and those that are gone are left out."""
+    params = {"collection_id": collection_id, "face_ids": list(face_ids)}
+    return dict(conn.execute(SQL["owners"], params).fetchall())
+
+
 def expect(conn: Connection, person_id: UUID, others: Sequence[UUID]) -> None:
     """Give the faces of photos that wait with the names of others to a person."""
     execute(conn, SQL["expect"], {"person_id": person_id, "others": list(others)})

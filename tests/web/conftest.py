@@ -20,7 +20,7 @@ from PIL import Image
 from psycopg import sql
 from werkzeug.test import TestResponse
 
-from core import access, analysis, indexing
+from core import access, analysis, indexing, reporting
 from core.errors import BadImage, BrokerUnavailable
 from core.faces import AnalysedFace, DetectedFace, Embedding, Quality
 from core.images import Copies, PhotoLimits, decode, small_copies
@@ -137,6 +137,11 @@ class Bell:
         ring = self.ingest
         while self.workers and read_one(self._services, self.spaces, ring, threading.Event()):
             pass
+
+    def reports(self) -> None:
+        self._require_broker()
+        if self.workers:
+            reporting.work(self._services, lambda: None, threading.Event())
 
     def _require_broker(self) -> None:
         if not self.broker:

@@ -58,6 +58,7 @@ def test_a_task_is_registered_under_each_name_that_others_ring_for(
             doorbell.INDEX_TASK,
             doorbell.IMPORT_TASK,
             doorbell.RECALL_TASK,
+            doorbell.REPORT_TASK,
         ]
     )
 
@@ -81,6 +82,7 @@ def test_beat_rings_for_the_sweeper_as_often_as_the_settings_say(settings: Setti
         doorbell.SWEEP_TASK,
         doorbell.INDEX_TASK,
         doorbell.RECALL_TASK,
+        doorbell.REPORT_TASK,
     }
     assert entries["sweep"]["schedule"] == entries["sweep"]["options"]["expires"] == 7
     assert {entry["options"]["queue"] for entry in entries.values()} == {doorbell.MAINTENANCE_QUEUE}

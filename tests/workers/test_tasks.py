@@ -23,6 +23,7 @@ from core.doorbell import (
     INGEST_QUEUE,
     INGEST_TASK,
     MAINTENANCE_QUEUE,
+    REPORT_TASK,
     SEARCH_QUEUE,
     SEARCH_TASK,
     SWEEP_TASK,
@@ -58,6 +59,9 @@ class Bell:
 
     def imports(self) -> None:
         self.app.send_task(IMPORT_TASK, queue=MAINTENANCE_QUEUE)
+
+    def reports(self) -> None:
+        self.app.send_task(REPORT_TASK, queue=MAINTENANCE_QUEUE)
 
 
 @pytest.fixture

@@ -100,3 +100,20 @@ WITH changed AS (
      WHERE images.id = changed.image_id
 )
 SELECT count(*) FROM changed;
+
+-- name: of_group
+-- The unnamed faces that look like one person with this one, which is one of them.
+SELECT others.id
+  FROM faces AS asked JOIN faces AS others
+    ON others.collection_id = %(collection_id)s AND NOT others.hidden
+   AND (others.id = asked.id
+        OR (others.cluster_id = asked.cluster_id AND others.person_id IS NULL))
+ WHERE asked.collection_id = %(collection_id)s AND asked.id = %(id)s
+ ORDER BY others.id;
+
+-- name: set_clusters
+-- Those who got a name meanwhile, or have this group already, are not written.
+UPDATE faces SET cluster_id = given.cluster_id
+  FROM unnest(%(ids)s::uuid[], %(cluster_ids)s::uuid[]) AS given(id, cluster_id)
+ WHERE faces.collection_id = %(collection_id)s AND faces.id = given.id
+   AND faces.person_id IS NULL AND faces.cluster_id IS DISTINCT FROM given.cluster_id;

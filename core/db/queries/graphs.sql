@@ -21,7 +21,7 @@ INSERT INTO graph_slices (graph_id, position, first_id, before_id, faces)
 SELECT %(graph_id)s, (place / %(size)s)::int, id,
        lead(id) OVER (ORDER BY id), least(%(size)s, count - place)
   FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS count
-          FROM faces WHERE collection_id = %(collection_id)s) AS numbered
+          FROM faces WHERE collection_id = %(collection_id)s AND NOT hidden) AS numbered
  WHERE place %% %(size)s = 0
 ON CONFLICT DO NOTHING;
 
@@ -89,7 +89,7 @@ SELECT asked.id AS face_id,
        coalesce((array_agg(found.cosine::real ORDER BY found.cosine DESC, found.id)
                  FILTER (WHERE found.id IS NOT NULL))[:%(neighbours)s], '{{}}') AS cosines
   FROM (SELECT id, embedding FROM {faces} AS faces
-         WHERE collection_id = %(collection_id)s AND {which}) AS asked
+         WHERE collection_id = %(collection_id)s AND NOT hidden AND {which}) AS asked
   LEFT JOIN LATERAL ({near}) AS found ON found.id <> asked.id
  GROUP BY asked.id
 
@@ -112,7 +112,7 @@ COPY face_edges (graph_id, face_id, neighbours, cosines) FROM STDIN (FORMAT BINA
 DELETE FROM face_edges WHERE graph_id = %(graph_id)s AND face_id = ANY(%(ids)s);
 
 -- name: some_ids
-SELECT id FROM faces WHERE collection_id = %(collection_id)s
+SELECT id FROM faces WHERE collection_id = %(collection_id)s AND NOT hidden
  ORDER BY uuid_hash_extended(id, 0), id LIMIT %(limit)s;
 
 -- name: lists
@@ -122,7 +122,7 @@ SELECT face_id, neighbours, cosines FROM face_edges
 -- name: fresh
 -- Faces that the graph does not have yet.
 SELECT id FROM faces
- WHERE collection_id = %(collection_id)s
+ WHERE collection_id = %(collection_id)s AND NOT hidden
    AND NOT EXISTS (SELECT 1 FROM face_edges
                     WHERE face_edges.graph_id = %(graph_id)s AND face_edges.face_id = faces.id)
  ORDER BY id;
@@ -132,7 +132,7 @@ DELETE FROM face_edges
  WHERE graph_id = %(graph_id)s
    AND NOT EXISTS (SELECT 1 FROM faces
                     WHERE faces.collection_id = %(collection_id)s
-                      AND faces.id = face_edges.face_id)
+                      AND faces.id = face_edges.face_id AND NOT faces.hidden)
 RETURNING face_id;
 
 -- name: bereaved

@@ -125,3 +125,8 @@ UPDATE items SET person_id = %(person_id)s WHERE person_id = ANY(%(others)s);
 -- The mean direction of a person's faces; null when there is no face.
 SELECT l2_normalize(avg(embedding)) FROM faces
  WHERE person_id = %(id)s AND collection_id = %(collection_id)s;
+
+-- name: owners
+-- Whose some faces are; hidden ones and those that are gone are left out.
+SELECT id, person_id FROM faces
+ WHERE collection_id = %(collection_id)s AND id = ANY(%(face_ids)s) AND NOT hidden;

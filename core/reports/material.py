@@ -1,0 +1,168 @@
+"""What all reports of a collection read: its faces, their people and photos, and who is near whom."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import constraints, vectors
+from core.db import material as rows
+from core.db.binary import uuid_of
+from core.db.collections import Collection
+from core.db.graphs import Graph
+from core.db.material import FaceRows, PersonRow
+from core.db.pool import Connection
+from core.neighbours import Halves, unit
+from core.reports import clusters, homes, scale
+from core.reports.apart import Apart
+from core.reports.homes import Homes
+from core.reports.scale import Scale
+from core.services import Services
+
+NOBODY = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """One collection, as it was when its report began; what is asked for is read once.
+
+    Faces, people and images are numbers here, from 0 in the order of their ids; -1 is none.
+
+    Attributes:
+        conn: In autocommit mode.
+        pause: Called between two pieces of work; raises what ends it.
+    """
+
+    services: Services
+    conn: Connection
+    collection: Collection
+    graph: Graph
+    pause: Callable[[], None] = lambda: None
+
+    @cached_property
+    def faces(self) -> FaceRows:
+        """Every face."""
+        return rows.faces(self.conn, self.collection.id)
+
+    @cached_property
+    def people(self) -> list[PersonRow]:
+        """Everybody with a name."""
+        return rows.people(self.conn, self.collection.id)
+
+    @cached_property
+    def owners(self) -> NDArray[np.int64]:
+        """The person of each face, shape ``(n,)``."""
+        known = np.array([person.id.bytes for person in self.people], "S16")
+        return vectors.rows_of(known, self.faces.person_ids)
+
+    @cached_property
+    def members(self) -> list[NDArray[np.int64]]:
+        """The faces of each person."""
+        return groups(self.owners, len(self.people))
+
+    @cached_property
+    def images(self) -> NDArray[np.int64]:
+        """A number for the photo of each face, shape ``(n,)``."""
+        return np.unique(self.faces.image_ids, return_inverse=True)[1]
+
+    @cached_property
+    def edges(self) -> "Edges":
+        """Who is near whom, among the faces that are there."""
+        found = rows.edges(self.conn, self.graph)
+        mine = vectors.rows_of(found.face_ids, self.faces.ids)
+        neighbours = vectors.rows_of(self.faces.ids, found.neighbours)[mine]
+        neighbours[mine < 0] = NOBODY  # came since the graph was brought up to date
+        cosines = np.where(neighbours >= 0, found.cosines[mine], np.float32(-2))
+        return Edges(neighbours, cosines)
+
+    @cached_property
+    def halves(self) -> Halves:
+        """The vector of each face, shape ``(n, dimension)``, half precision."""
+        everything = vectors.read(self.conn, self.collection)
+        return everything.halves[everything.rows(self.faces.ids)]
+
+    @cached_property
+    def scale(self) -> Scale:
+        """What counts as near here."""
+        pack = self.services.manifest.pack(self.collection.pack)
+        return scale.measure(self.halves, pack.threshold)
+
+    @cached_property
+    def apart(self) -> Apart:
+        """What people decided about faces."""
+        people = {person.id: number for number, person in enumerate(self.people)}
+        return Apart.of(
+            constraints.of_collection(self.conn, self.collection.id),
+            constraints.between_people(self.conn, self.collection.id),
+            faces=self.faces.ids,
+            owners=self.owners,
+            people=people,
+        )
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int64]:
+        """A number for the group of each face that looks like one person, named or not."""
+        return clusters.find(
+            self.halves, self.edges, self.images, self.apart, self.scale, pause=self.pause
+        )
+
+    @cached_property
+    def homes(self) -> Homes:
+        """Whose each group of faces is, and which faces are elsewhere than their person."""
+        return homes.find(self.owners, self.clusters)
+
+    def unit(self, faces: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the vectors of some faces, of length 1."""
+        return unit(self.halves[faces])
+
+    def cosines(
+        self, some: NDArray[np.integer], others: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Return the cosines of each of some faces to each of others."""
+        return np.asarray(self.unit(some) @ self.unit(others).T)
+
+    def face(self, number: int) -> UUID:
+        """Return the id of a face."""
+        return uuid_of(self.faces.ids[number])
+
+    def image(self, face: int) -> UUID:
+        """Return the id of the photo of a face."""
+        return uuid_of(self.faces.image_ids[face])
+
+    def person(self, number: int) -> UUID | None:
+        """Return the id of a person."""
+        return None if number < 0 else self.people[number].id
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """The nearest others of each face, nearest first, shape ``(n, k)``.
+
+    Attributes:
+        neighbours: Their numbers; -1 behind the last one, or where one is gone.
+        cosines: -2 where there is none.
+    """
+
+    neighbours: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+
+    def pairs(
+        self, least: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Return each pair that has an edge of *least* once: the smaller number, the larger, the cosine."""
+        faces, places = np.nonzero(self.cosines >= least)
+        others = self.neighbours[faces, places]
+        low, high = np.minimum(faces, others), np.maximum(faces, others)
+        _, first = np.unique(low * len(self.cosines) + high, return_index=True)
+        return low[first], high[first], self.cosines[faces, places][first]
+
+
+def groups(numbers: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
+    """Return where each number from 0 to *count* stands."""
+    order = np.argsort(numbers, kind="stable")
+    bounds = np.searchsorted(numbers[order], np.arange(count + 1))
+    return [order[first:end] for first, end in pairwise(bounds)]
