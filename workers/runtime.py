@@ -19,7 +19,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from core import checks, maintenance, recall, reporting
+from core import arrivals, checks, maintenance, recall, reporting
 from core.db.pool import connect
 from core.errors import FaceSearchError
 from core.import_reading import READERS, read_one
@@ -152,7 +152,9 @@ class Runtime:
             logger.exception("the recall audit failed; the next round tries again")
 
     def make_reports(self, ring: Callable[[], None]) -> None:
-        """Make reports, in one thread of its own: that takes minutes, and whoever searches goes first."""
+        """Look at new faces and make reports, in one thread of its own: that takes minutes, and whoever
+        searches goes first.
+        """
         if self._reporters.acquire(blocking=False):
             threading.Thread(
                 target=self._make_reports, args=[ring], name="reports", daemon=True
@@ -161,6 +163,7 @@ class Runtime:
     def _make_reports(self, ring: Callable[[], None]) -> None:
         step_back()
         try:
+            arrivals.look_at_new(self.services, self._ending)
             reporting.ask_for_due(self.services)
             reporting.work(self.services, ring, self._ending)
         except Exception:

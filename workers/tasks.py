@@ -110,7 +110,7 @@ def audit_recall() -> None:
 
 @app.task(name=REPORT_TASK)
 def make_reports() -> None:
-    """Make reports that wait or whose time has come, or help with the graph of one."""
+    """Look at new faces; make reports that wait or whose time has come, or help with the graph of one."""
     current().make_reports(partial(_ring, REPORT_TASK, MAINTENANCE_QUEUE))
 
 

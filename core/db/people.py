@@ -235,6 +235,18 @@ def owners(
     return dict(conn.execute(SQL["owners"], params).fetchall())
 
 
+def faces_of_person(conn: Connection, collection_id: UUID, person_id: UUID) -> list[UUID]:
+    """Return the ids of a person's faces, best first."""
+    params = {"collection_id": collection_id, "id": person_id}
+    return [row[0] for row in conn.execute(SQL["faces_of_person"], params)]
+
+
+def cosines(conn: Connection, collection_id: UUID, face_id: UUID, person_id: UUID) -> list[float]:
+    """Return the cosines of a face to a person's other faces, largest first."""
+    params = {"collection_id": collection_id, "face_id": face_id, "id": person_id}
+    return [row[0] for row in conn.execute(SQL["cosines"], params)]
+
+
 def expect(conn: Connection, person_id: UUID, others: Sequence[UUID]) -> None:
     """Give the faces of photos that wait with the names of others to a person."""
     execute(conn, SQL["expect"], {"person_id": person_id, "others": list(others)})

@@ -130,3 +130,18 @@ SELECT l2_normalize(avg(embedding)) FROM faces
 -- Whose some faces are; hidden ones and those that are gone are left out.
 SELECT id, person_id FROM faces
  WHERE collection_id = %(collection_id)s AND id = ANY(%(face_ids)s) AND NOT hidden;
+
+-- name: faces_of_person
+-- The best first; nothing is locked.
+SELECT id FROM faces
+ WHERE collection_id = %(collection_id)s AND person_id = %(id)s
+ ORDER BY quality DESC, id;
+
+-- name: cosines
+-- Of one face to the other faces of a person, the nearest first.
+SELECT 1 - (asked.embedding <=> faces.embedding)
+  FROM faces AS asked JOIN faces
+    ON faces.collection_id = %(collection_id)s AND faces.person_id = %(id)s
+   AND faces.id <> asked.id
+ WHERE asked.collection_id = %(collection_id)s AND asked.id = %(face_id)s
+ ORDER BY 1 DESC;
