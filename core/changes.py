@@ -7,13 +7,18 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from psycopg.errors import ForeignKeyViolation
+
 from core.db import changes as rows
 from core.db.changes import Change, ChangedPerson, Decided, Flow, Named
 from core.db.pool import Connection
-from core.errors import ChangeNotFound
+from core.errors import ChangeNotFound, CollectionNotFound
 
 MOST_FACES: Final = 500
 """Of one change that are listed one by one."""
+
+MOST_PEOPLE: Final = 100
+"""Likewise: a baseline has everybody."""
 
 
 class Kind(StrEnum):
@@ -38,7 +43,7 @@ class Summary:
 
     Attributes:
         flows: How many faces went from whom to whom.
-        people: Who was made, edited or deleted.
+        people: Who was made, edited or deleted: the first `MOST_PEOPLE` of *person_count*.
         decided: What was said of faces, or taken back.
         names: Of everybody who is meant, also of those who were deleted.
     """
@@ -46,6 +51,7 @@ class Summary:
     change: Change
     flows: tuple[Flow, ...]
     people: tuple[ChangedPerson, ...]
+    person_count: int
     decided: tuple[Decided, ...]
     names: Mapping[UUID, Named]
 
@@ -92,11 +98,14 @@ def begin(
     """Begin a change, whose events follow in the same transaction; return its id.
 
     Raises:
-        psycopg.errors.ForeignKeyViolation: There is no such collection.
+        CollectionNotFound: There is no such collection, or not any more.
     """
-    return rows.insert(
-        conn, collection_id=collection_id, kind=kind.value, actor=actor, undoes=undoes
-    )
+    try:
+        return rows.insert(
+            conn, collection_id=collection_id, kind=kind.value, actor=actor, undoes=undoes
+        )
+    except ForeignKeyViolation:
+        raise CollectionNotFound(collection_id) from None
 
 
 @contextmanager
@@ -186,7 +195,8 @@ def _now(moved_by: UUID | None, alike: frozenset[UUID], against: frozenset[UUID]
 def _summaries(conn: Connection, collection_id: UUID, found: Sequence[Change]) -> list[Summary]:
     ids = [change.id for change in found]
     flows = rows.flows(conn, ids)
-    people = rows.changed_people(conn, ids)
+    people = rows.some_people(conn, ids, limit=MOST_PEOPLE)
+    counts = rows.people_counts(conn, ids)
     decided = rows.decided(conn, ids)
     meant = {person.person_id for person in people}
     meant |= {each.person_id for each in decided if each.person_id}
@@ -198,6 +208,7 @@ def _summaries(conn: Connection, collection_id: UUID, found: Sequence[Change]) -
             change,
             tuple(flow for flow in flows if flow.change_id == change.id),
             tuple(person for person in people if person.change_id == change.id),
+            counts.get(change.id, 0),
             tuple(each for each in decided if each.change_id == change.id),
             names,
         )

@@ -63,27 +63,23 @@ def alter(
     name: str | None = None,
     external_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
-) -> bool:
-    """Change what is given of a person; an empty external id removes it. False: there is nobody.
+) -> None:
+    """Change what is given of a person who is held; an empty external id removes it.
 
     Raises:
         psycopg.errors.UniqueViolation: The external id is in use.
     """
     before = rows.details(conn, person_id)
-    if before is None:
-        return False
     rows.update(conn, person_id, name=name, external_id=external_id, metadata=metadata)
     after = rows.details(conn, person_id)
     if after != before:
         change_rows.insert_person_event(conn, change_id, person_id, before=before, after=after)
-    return True
 
 
-def remove(conn: Connection, change_id: UUID, person_id: UUID) -> Details | None:
-    """Delete a person who is locked and has no faces; return what was said of them, None: nobody."""
+def remove(conn: Connection, change_id: UUID, person_id: UUID) -> Details:
+    """Delete a person who is locked and has no faces; return what was said of them."""
     before = rows.details(conn, person_id)
-    if before is None:
-        return None
+    assert before is not None, "nobody else deletes whom we have locked"
     rows.delete(conn, person_id)
     change_rows.insert_person_event(conn, change_id, person_id, before=before, after=None)
     return before

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg.errors import ForeignKeyViolation, UniqueViolation
+from psycopg.errors import UniqueViolation
 
 from core import changes, moves
 from core.changes import Kind
@@ -16,7 +16,6 @@ from core.db import people as rows
 from core.db.people import Details, Moved, Person
 from core.db.pool import Connection
 from core.errors import (
-    CollectionNotFound,
     FaceNotFound,
     InvalidRequest,
     NameTaken,
@@ -56,8 +55,6 @@ def create(
             collection_rows.count(conn, collection_id, people=1, faces=shown)
     except UniqueViolation:
         raise _taken(external_id) from None
-    except ForeignKeyViolation:
-        raise CollectionNotFound(collection_id) from None
     return get(conn, made)
 
 
@@ -105,15 +102,13 @@ def change(
     """
     try:
         with conn.transaction():
-            home = _hold_home(conn, person_id)
+            home = _hold(conn, person_id)
             with changes.recorded(conn, home, Kind.EDIT, actor) as made:
-                known = moves.alter(
+                moves.alter(
                     conn, made, person_id, name=name, external_id=external_id, metadata=metadata
                 )
     except UniqueViolation:
         raise _taken(external_id) from None
-    if not known:
-        raise PersonNotFound(person_id)
     return get(conn, person_id)
 
 
@@ -125,12 +120,12 @@ def delete(conn: Connection, person_id: UUID, *, actor: str) -> None:
             return
         collection_rows.hold(conn, [home])
         # Or a face assigned at this moment would become unnamed without an event.
-        rows.lock(conn, person_id)
+        if not rows.lock(conn, person_id):
+            return
         with changes.recorded(conn, home, Kind.DELETE, actor) as made:
             moves.give(conn, home, made, rows.faces_of(conn, home, person_id), None)
-            gone = moves.remove(conn, made, person_id)
-        if gone is not None:
-            collection_rows.count(conn, home, people=-1)
+            moves.remove(conn, made, person_id)
+        collection_rows.count(conn, home, people=-1)
 
 
 def assign(
@@ -154,9 +149,7 @@ def assign(
         WrongCollection: A face is in another collection than the person; nothing was changed.
     """
     with conn.transaction():
-        home = _hold_home(conn, person_id)
-        if not rows.hold(conn, person_id):
-            raise PersonNotFound(person_id)
+        home = _hold(conn, person_id)
         with changes.recorded(conn, home, Kind.ASSIGN, actor, within=within) as made:
             shown = _take(conn, home, made, person_id, face_ids)
         if shown:
@@ -181,7 +174,7 @@ def unassign(
         PersonNotFound: There is none with this id.
     """
     with conn.transaction():
-        home = _hold_home(conn, person_id)
+        home = _hold(conn, person_id)
         theirs = set(rows.faces_of(conn, home, person_id)) & set(face_ids)
         with changes.recorded(conn, home, Kind.UNASSIGN, actor, within=within) as made:
             moves.give(conn, home, made, sorted(theirs), None)
@@ -222,7 +215,7 @@ def merge(
             _overrule(conn, home, made, into, moved)
             rows.expect(conn, into, gone)
             known = [moves.remove(conn, made, each) for each in gone]
-            _complete(conn, made, into, [each for each in known if each])
+            _complete(conn, made, into, known)
         collection_rows.count(conn, home, people=-len(gone))
     return get(conn, into)
 
@@ -248,7 +241,7 @@ def split(
     if not face_ids:
         raise InvalidRequest("Choose at least one face for the new person.")
     with conn.transaction():
-        home = _hold_home(conn, person_id)
+        home = _hold(conn, person_id)
         theirs = set(rows.faces_of(conn, home, person_id))
         for face_id in face_ids:
             if face_id not in theirs:
@@ -265,6 +258,14 @@ def _hold_home(conn: Connection, person_id: UUID) -> UUID:
     if home is None:
         raise PersonNotFound(person_id)
     collection_rows.hold(conn, [home])
+    return home
+
+
+def _hold(conn: Connection, person_id: UUID) -> UUID:
+    """Keep a person and their collection from being deleted; return the collection."""
+    home = _hold_home(conn, person_id)
+    if not rows.hold(conn, person_id):
+        raise PersonNotFound(person_id)
     return home
 
 

@@ -180,7 +180,7 @@ class _Work:
             against,
             None if face_ids is None else frozenset(face_ids),
             moved,
-            rows.changed_people(conn, [change_id]),
+            rows.changed_people(conn, change_id),
         )
 
     @property

@@ -132,6 +132,20 @@ def test_several_steps_can_be_one_change(history: History) -> None:
     assert before == 1
 
 
+def test_of_many_people_of_one_change_the_first_are_told_and_all_are_counted(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MOST_PEOPLE", 2)
+    with history.change() as (conn, change_id):
+        for name in ("Ada", "Bob", "Carl"):
+            people.create(conn, history.collection.id, name=name, actor=ACTOR, within=change_id)
+
+    [told] = history.page()
+
+    assert [person.after.name for person in told.people if person.after] == ["Ada", "Bob"]
+    assert told.person_count == 3
+
+
 def test_a_collection_takes_its_history_along(history: History) -> None:
     face, other = history.faces[:2]
     history.person("Ada", face)

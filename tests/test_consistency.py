@@ -8,19 +8,31 @@ from uuid import UUID
 
 import pytest
 
-from core import collections, gallery, indexing, people
+from core import changes, collections, constraints, gallery, indexing, people
 from core.blobs import Kind
+from core.db import collections as collection_rows
 from core.db.collections import Collection
-from core.errors import CollectionNotFound, FaceNotFound, PersonNotFound
+from core.errors import (
+    AlreadyUndone,
+    ChangeNotFound,
+    CollectionNotFound,
+    FaceNotFound,
+    InvalidRequest,
+    PersonNotFound,
+    WrongCollection,
+)
 from core.intake import accept
 from core.keeping import Keeps
 from core.offers import Upload
 from core.rebuilding import rebuild
 from core.services import Services
+from core.undoing import undo
 
 Photo = Callable[[int], bytes]
-GONE = (CollectionNotFound, FaceNotFound, PersonNotFound)
+GONE = (CollectionNotFound, FaceNotFound, PersonNotFound, ChangeNotFound)
 """What somebody may meet when somebody else deleted it a moment ago."""
+REFUSED = (AlreadyUndone, InvalidRequest, WrongCollection)
+"""What random choices may ask for: people of two collections, faces that are nobody's any more."""
 
 
 class Somebody:
@@ -40,10 +52,11 @@ class Somebody:
         deeds = [self.upload] * 4 + [self.index] * 5 + [self.sweep] * 2
         deeds += [self.delete_image, self.delete_face, self.name, self.name, self.unname]
         deeds += [self.delete_person, self.fall_silent, self.replace_collection, self.keep_else]
+        deeds += [self.merge_people, self.split_person, self.hide_faces, *[self.undo] * 2]
         for _ in range(times):
             try:
                 self.random.choice(deeds)()
-            except GONE:
+            except (*GONE, *REFUSED):
                 continue
 
     def pick(self, table: str) -> list[UUID]:
@@ -105,6 +118,36 @@ class Somebody:
             with self.services.pool.connection() as conn:
                 people.delete(conn, person_id, actor="test")
 
+    def merge_people(self) -> None:
+        into, *others = self.pick("people") or [None]
+        if into is not None and others:
+            with self.services.pool.connection() as conn:
+                people.merge(conn, into, others, actor="test")
+
+    def split_person(self) -> None:
+        for person_id in self.pick("people")[:1]:
+            with self.services.pool.connection() as conn:
+                home = people.get(conn, person_id).collection_id
+                faces = gallery.faces(conn, home, limit=2, person_id=person_id)
+                ids = [face.id for face in faces]
+                people.split(conn, person_id, ids, name="half", actor="test")
+
+    def hide_faces(self) -> None:
+        for face_id in self.pick("faces")[:2]:
+            with self.services.pool.connection() as conn:
+                home = gallery.face(conn, face_id).collection_id
+            with self.services.pool.connection() as conn, conn.transaction():
+                collection_rows.hold(conn, [home])
+                with changes.recorded(conn, home, changes.Kind.DECIDE, "test") as change_id:
+                    constraints.add(
+                        conn, home, [constraints.not_face(face_id)], change_id=change_id
+                    )
+
+    def undo(self) -> None:
+        for change_id in self.pick("changes")[:1]:
+            with self.services.pool.connection() as conn:
+                undo(conn, change_id, actor="test")
+
     def keep_else(self) -> None:
         for collection_id in self.pick("collections")[:1]:
             with self.services.pool.connection() as conn:
@@ -151,13 +194,15 @@ def assert_all_agrees(services: Services) -> None:
             """
             SELECT c.id FROM collections AS c
              WHERE c.image_count <> (SELECT count(*) FROM images WHERE collection_id = c.id)
-                OR c.face_count <> (SELECT count(*) FROM faces WHERE collection_id = c.id)
+                OR c.face_count <> (SELECT count(*) FROM faces
+                                    WHERE collection_id = c.id AND NOT hidden)
             """
         )
         assert not ids(
             """
             SELECT i.id FROM images AS i
-             WHERE i.face_count <> (SELECT count(*) FROM faces WHERE image_id = i.id)
+             WHERE i.face_count <> (SELECT count(*) FROM faces
+                                    WHERE image_id = i.id AND NOT hidden)
                 OR i.state = 'waiting'
             """
         )

@@ -42,7 +42,7 @@ def lines(summary: Summary) -> list[str]:
     """Return who was made, edited or deleted, whose faces went to whom, and what was decided."""
     parts = (
         [_person(each) for each in summary.people[:MOST_LINES]]
-        + _more(len(summary.people), "person", "people"),
+        + _more(summary.person_count, "person", "people"),
         [_flow(summary, flow) for flow in summary.flows[:MOST_LINES]]
         + _more(len(summary.flows), "move"),
         [_decision(summary, each) for each in summary.decided[:MOST_LINES]]

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from core.db import queries
 from core.db.people import Details, Moved
 from core.db.pool import Connection
-from core.db.rows import execute, fetch_all, fetch_one, fetch_value, glimpse
+from core.db.rows import Query, execute, fetch_all, fetch_one, fetch_value, glimpse
 
 SQL = queries.load("changes")
 
@@ -197,14 +197,19 @@ def last_moves(
     return dict(conn.execute(SQL["last_moves"], params).fetchall())
 
 
-def changed_people(conn: Connection, change_ids: Sequence[UUID]) -> list[ChangedPerson]:
-    """Return the people that changes left otherwise than they found them."""
-    return [
-        ChangedPerson(change_id, person_id, _details(before), _details(after))
-        for change_id, person_id, before, after in conn.execute(
-            SQL["changed_people"], {"change_ids": list(change_ids)}
-        )
-    ]
+def changed_people(conn: Connection, change_id: UUID) -> list[ChangedPerson]:
+    """Return the people that a change left otherwise than it found them."""
+    return _people(conn, SQL["changed_people"], {"change_id": change_id})
+
+
+def some_people(conn: Connection, change_ids: Sequence[UUID], *, limit: int) -> list[ChangedPerson]:
+    """Return what became of people by each change, up to *limit* steps of each."""
+    return _people(conn, SQL["some_people"], {"change_ids": list(change_ids), "limit": limit})
+
+
+def people_counts(conn: Connection, change_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many steps that are about people each change has, where it has any."""
+    return dict(conn.execute(SQL["people_counts"], {"change_ids": list(change_ids)}).fetchall())
 
 
 def last_of_people(
@@ -237,6 +242,13 @@ def face_states(
     """Return where those of these faces are that are still there."""
     params = {"collection_id": collection_id, "face_ids": list(face_ids)}
     return {each.face_id: each for each in fetch_all(conn, FaceState, SQL["face_states"], params)}
+
+
+def _people(conn: Connection, query: Query, params: dict[str, Any]) -> list[ChangedPerson]:
+    return [
+        ChangedPerson(change_id, person_id, _details(before), _details(after))
+        for change_id, person_id, before, after in conn.execute(query, params)
+    ]
 
 
 def _details(stored: Mapping[str, Any] | None) -> Details | None:

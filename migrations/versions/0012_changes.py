@@ -4,7 +4,8 @@ Why: every change of people can be looked at and undone, also later and in part,
 can be made again from the events. An event names its change; null is one of before, or of a release
 that knows no changes: to give old events one would rewrite the table, and the old release, which writes
 events while this runs, could write none. People who exist get an event that says so.
-Old code while this runs: works; what it names, renames or makes then is in no history and cannot be undone.
+Old code while this runs: works; what it does to people is in no history, and what it renames or deletes
+would be taken back by `people rebuild`.
 Locks: ACCESS EXCLUSIVE on faces and on halfway partitions for an instant (a constant default rewrites
 nothing); SHARE on assignment_events while it is sorted for two indexes, some seconds for a million events;
 people are read once.

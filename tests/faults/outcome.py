@@ -120,7 +120,13 @@ def require_consistent(conn: Connection, home: UUID) -> None:
         "WHERE collection_id = %(id)s",
         "named faces without a history": "SELECT count(*) FROM faces WHERE collection_id = %(id)s "
         "AND person_id IS NOT NULL AND 1 <> (SELECT count(*) FROM assignment_events AS event "
-        "WHERE event.face_id = faces.id AND event.person_id = faces.person_id)",
+        "WHERE event.collection_id = %(id)s AND event.face_id = faces.id "
+        "AND event.person_id = faces.person_id)",
+        "moves without a change": "SELECT count(*) FROM assignment_events "
+        "WHERE collection_id = %(id)s AND change_id IS NULL",
+        "changes of nothing": "SELECT count(*) FROM changes WHERE collection_id = %(id)s "
+        "AND NOT EXISTS (SELECT FROM assignment_events WHERE change_id = changes.id) "
+        "AND NOT EXISTS (SELECT FROM person_events WHERE change_id = changes.id)",
         "histories without a face": "SELECT count(*) FROM assignment_events AS event "
         "WHERE collection_id = %(id)s "
         "AND NOT EXISTS (SELECT 1 FROM faces WHERE id = event.face_id)",

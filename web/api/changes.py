@@ -46,12 +46,7 @@ def get_change(change_id: UUID) -> PeopleChangeWithFaces:
     "/changes/<uuid:change_id>/undo",
     bodies={"application/json": UndoWish},
     needs_body=False,
-    problems=[
-        errors.ChangeNotFound,
-        errors.AlreadyUndone,
-        errors.NameTaken,
-        errors.InvalidRequest,
-    ],
+    problems=[errors.ChangeNotFound, errors.AlreadyUndone, errors.NameTaken],
 )
 def undo_change(change_id: UUID) -> Undone:
     """Take a change back, wholly or for some faces, as far as nobody has changed the same since.

@@ -138,7 +138,7 @@ def merge_people(person_id: UUID, body: Merge) -> Person:
     "POST",
     "/people/<uuid:person_id>/split",
     status=HTTPStatus.CREATED,
-    problems=[errors.PersonNotFound, errors.InvalidRequest],
+    problems=[errors.PersonNotFound],
 )
 def split_person(person_id: UUID, body: Split) -> Person:
     """Make a new person of some faces of this one, all or nothing."""

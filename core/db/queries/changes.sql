@@ -113,14 +113,14 @@ SELECT DISTINCT ON (face_id) face_id, change_id
  ORDER BY face_id, id DESC;
 
 -- name: changed_people
--- How changes found each person and how they left them; null: not there.
-SELECT change_id, person_id, before, after
-  FROM (SELECT change_id, person_id, min(id) AS place,
+-- How a change found each person and how it left them; null: not there.
+SELECT %(change_id)s::uuid AS change_id, person_id, before, after
+  FROM (SELECT person_id, min(id) AS place,
                (array_agg(before ORDER BY id))[1] AS before,
                (array_agg(after ORDER BY id DESC))[1] AS after
           FROM person_events
-         WHERE change_id = ANY(%(change_ids)s)
-         GROUP BY change_id, person_id) AS changed
+         WHERE change_id = %(change_id)s
+         GROUP BY person_id) AS changed
  WHERE before IS DISTINCT FROM after
  ORDER BY place;
 
@@ -130,6 +130,21 @@ SELECT DISTINCT ON (person_id) person_id, change_id
   FROM person_events
  WHERE collection_id = %(collection_id)s AND person_id = ANY(%(person_ids)s)
  ORDER BY person_id, id DESC;
+
+-- name: some_people
+-- The first few events of each change: a baseline has one for everybody.
+SELECT step.change_id, step.person_id, step.before, step.after
+  FROM unnest(%(change_ids)s::uuid[]) AS asked (id)
+ CROSS JOIN LATERAL (
+       SELECT change_id, person_id, before, after FROM person_events
+        WHERE person_events.change_id = asked.id
+        ORDER BY person_events.id
+        LIMIT %(limit)s) AS step;
+
+-- name: people_counts
+SELECT change_id, count(*) FROM person_events
+ WHERE change_id = ANY(%(change_ids)s)
+ GROUP BY change_id;
 
 -- name: flows
 -- How many faces changes moved from whom to whom.

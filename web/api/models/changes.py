@@ -102,7 +102,8 @@ class PeopleChange(Answer):
         description="Changes that take this one back, wholly or in part, and stand themselves."
     )
     moves: list[Move]
-    people: list[PersonEdit]
+    people: list[PersonEdit] = Field(description=f"The first {changes.MOST_PEOPLE}.")
+    person_count: int
     decisions: list[Decision]
 
     @classmethod
@@ -227,6 +228,7 @@ def _members(summary: changes.Summary) -> dict[str, Any]:
             )
             for person in summary.people
         ],
+        "person_count": summary.person_count,
         "decisions": [
             Decision(
                 kind=Said(each.kind),
