@@ -180,7 +180,7 @@ def explain(
     Raises:
         SearchTimeout: Even the nearest faces took longer than a search may.
     """
-    wider = replace(options, limit=MOST_MATCHES, only_matches=False, mode=Mode.EXACT)
+    wider = replace(options, limit=MOST_MATCHES, only_matches=False, mode=Mode.EXACT, counted=False)
     try:
         whole = subjects.find(services, homes, subject, wider).matches
     except SearchTimeout:
@@ -220,7 +220,11 @@ def _filtering(
     if not clauses:
         return None
     around = Options(
-        limit=NEAREST, threshold=options.threshold, group_by=GroupBy.FACE, filter=NOTHING_ASKED
+        limit=NEAREST,
+        threshold=options.threshold,
+        group_by=GroupBy.FACE,
+        filter=NOTHING_ASKED,
+        counted=False,
     )
     nearest = subjects.find(services, homes, subject, around).matches
     with (

@@ -45,6 +45,7 @@ class Options:
         filter: Conditions that a face must meet to be searched at all.
         shown: Keys of groups that earlier pages gave; they are left out.
         one_in: Instead of a threshold: at most one false alarm in so many strangers.
+        counted: Somebody asked for it, so that it is activity; False: it only explains another one.
     """
 
     limit: int = 20
@@ -55,6 +56,7 @@ class Options:
     mode: Mode = Mode.AUTO
     shown: tuple[UUID, ...] = ()
     one_in: int | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +150,7 @@ def find(
     space_of(homes)
     services.exchange.note_search()
     policy = _policy(homes, options)
-    wanted = replace(
-        options.filter,
-        not_faces=(*options.filter.not_faces, *without_faces),
-        not_people=(*options.filter.not_people, *without_people),
-    )
+    wanted = _without(options.filter, without_faces, without_people)
     query = Query(
         collections=tuple(home.id for home in homes),
         thresholds=policy.thresholds,
@@ -164,7 +162,17 @@ def find(
     )
     ranked = _rank(services, homes, query, options.mode)
     _keep(services, homes, ranked, probes)
-    return _found(homes, policy, options, ranked)
+    found = _found(homes, policy, options, ranked)
+    _count(services, query, options, found)
+    return found
+
+
+def _without(wanted: Filter, faces: Sequence[UUID], people: Sequence[UUID]) -> Filter:
+    return replace(
+        wanted,
+        not_faces=(*wanted.not_faces, *faces),
+        not_people=(*wanted.not_people, *people),
+    )
 
 
 def _rank(services: Services, homes: Sequence[Collection], query: Query, mode: Mode) -> Ranking:
@@ -213,6 +221,16 @@ def _keep(
     for home in homes:
         if home.id in indexed:
             services.samples.keep(services.pool, home, probes)
+
+
+def _count(services: Services, query: Query, options: Options, found: Found) -> None:
+    """Count a search; what goes on with one was counted when that began."""
+    if options.counted and not options.shown:
+        matches = (each for each in found.matches if each.decision is Decision.MATCH)
+        details = (each.neighbour for each in matches)
+        services.activity.note(
+            query.collections, ((each.collection_id, each.person_id) for each in details)
+        )
 
 
 def _found(

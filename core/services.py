@@ -10,6 +10,7 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from core.activity import Activity
 from core.blobs import BlobStore, FolderBlobs
 from core.blobs_s3 import S3Blobs
 from core.db.pool import Pool, open_pool
@@ -36,6 +37,7 @@ class Services:
     broker: redis.Redis
     blobs: BlobStore
     exchange: Exchange
+    activity: Activity
     router: Router = field(default_factory=Router)
     samples: QuerySamples = field(default_factory=QuerySamples)
     pressure: Pressure = field(default_factory=Pressure)
@@ -59,18 +61,21 @@ def open_services(settings: Settings, *, connections: int) -> Services:
         # A broker that restarts is found again; one that is away costs a request no four seconds.
         retry=Retry(ConstantBackoff(0.1), 2),
     )
+    pool = open_pool(settings.database_url, size=connections)
     return Services(
         settings=settings,
         manifest=manifest,
-        pool=open_pool(settings.database_url, size=connections),
+        pool=pool,
         broker=broker,
         blobs=open_blobs(settings),
         exchange=Exchange(broker),
+        activity=Activity(pool, settings),
     )
 
 
 def close_services(services: Services) -> None:
     """Give every connection back."""
+    services.activity.close()
     services.exchange.close()
     services.pool.close()
     services.broker.close()

@@ -253,6 +253,13 @@ class Settings(BaseSettings):
     report_versions: int = Field(
         12, ge=1, le=1000, description="Versions kept of each report of a collection."
     )
+    activity_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description="Days for which it is kept how often each collection was searched and who was found; "
+        "0: nothing is counted.",
+    )
     search_timeout_s: float = Field(
         20, gt=0, le=600, description="Seconds a search may take, the worker's part included."
     )

@@ -480,6 +480,14 @@ CREATE TABLE public.faces_tail_7 (
     CONSTRAINT faces_landmarks_check CHECK ((array_length(landmarks, 1) = 10))
 );
 
+CREATE TABLE public.found_days (
+    collection_id uuid NOT NULL,
+    day date NOT NULL,
+    person_id uuid NOT NULL,
+    times bigint NOT NULL,
+    CONSTRAINT found_days_times_check CHECK ((times > 0))
+);
+
 CREATE TABLE public.graph_slices (
     graph_id uuid NOT NULL,
     "position" integer NOT NULL,
@@ -864,6 +872,18 @@ COMMENT ON COLUMN public.review_items.source IS 'The report that found it, or ar
 
 COMMENT ON COLUMN public.review_items.state IS 'settled: what it asks was answered elsewhere, or what it is about is gone.';
 
+CREATE TABLE public.search_days (
+    collection_id uuid NOT NULL,
+    day date NOT NULL,
+    searches bigint NOT NULL,
+    hits bigint NOT NULL,
+    CONSTRAINT search_days_check CHECK (((hits >= 0) AND (hits <= searches)))
+);
+
+COMMENT ON TABLE public.search_days IS 'Per query face; days are of UTC.';
+
+COMMENT ON COLUMN public.search_days.hits IS 'Of the searches: those that somebody matched.';
+
 CREATE TABLE public.secrets (
     name text NOT NULL,
     value bytea NOT NULL
@@ -1002,6 +1022,9 @@ ALTER TABLE ONLY public.faces_tail_7
 ALTER TABLE ONLY public.faces_tail_7
     ADD CONSTRAINT faces_tail_7_pkey PRIMARY KEY (collection_id, id);
 
+ALTER TABLE ONLY public.found_days
+    ADD CONSTRAINT found_days_pkey PRIMARY KEY (collection_id, day, person_id);
+
 ALTER TABLE ONLY public.graph_slices
     ADD CONSTRAINT graph_slices_pkey PRIMARY KEY (graph_id, "position");
 
@@ -1070,6 +1093,9 @@ ALTER TABLE ONLY public.reports
 
 ALTER TABLE ONLY public.review_items
     ADD CONSTRAINT review_items_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.search_days
+    ADD CONSTRAINT search_days_pkey PRIMARY KEY (collection_id, day);
 
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_pkey PRIMARY KEY (name);
@@ -1228,6 +1254,10 @@ CREATE INDEX faces_tail_7_person_id_quality_id_idx ON public.faces_tail_7 USING 
 
 CREATE INDEX faces_tail_7_tags_idx ON public.faces_tail_7 USING gin (tags) WHERE (tags <> '{}'::text[]);
 
+CREATE INDEX found_days_by_day ON public.found_days USING btree (day);
+
+CREATE INDEX found_days_by_person ON public.found_days USING btree (person_id);
+
 CREATE UNIQUE INDEX graphs_in_state ON public.graphs USING btree (collection_id, state);
 
 CREATE INDEX idempotency_keys_by_end ON public.idempotency_keys USING btree (valid_until);
@@ -1305,6 +1335,8 @@ CREATE INDEX review_items_by_change ON public.review_items USING btree (change_i
 CREATE UNIQUE INDEX review_items_by_key ON public.review_items USING btree (collection_id, source, key);
 
 CREATE INDEX review_items_open ON public.review_items USING btree (collection_id, score DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'later'::text]));
+
+CREATE INDEX search_days_by_day ON public.search_days USING btree (day);
 
 ALTER INDEX public.faces_tail_cluster_id_idx ATTACH PARTITION public.faces_tail_0_cluster_id_idx;
 
@@ -1486,6 +1518,12 @@ ALTER TABLE public.faces
 ALTER TABLE public.faces
     ADD CONSTRAINT faces_person_fkey FOREIGN KEY (collection_id, person_id) REFERENCES public.people(collection_id, id) ON DELETE SET NULL (person_id);
 
+ALTER TABLE ONLY public.found_days
+    ADD CONSTRAINT found_days_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.found_days
+    ADD CONSTRAINT found_days_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.people(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.graph_slices
     ADD CONSTRAINT graph_slices_graph_id_fkey FOREIGN KEY (graph_id) REFERENCES public.graphs(id) ON DELETE CASCADE;
 
@@ -1548,3 +1586,6 @@ ALTER TABLE ONLY public.reports
 
 ALTER TABLE ONLY public.review_items
     ADD CONSTRAINT review_items_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.search_days
+    ADD CONSTRAINT search_days_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES public.collections(id) ON DELETE CASCADE;

@@ -1,5 +1,6 @@
 """The Flask application: pages for people, JSON for programs. ``web.app:create()`` is served."""
 
+import atexit
 import logging
 import threading
 from io import BytesIO
@@ -54,6 +55,7 @@ def create() -> Flask:
     settings = resolve(Settings.load())
     checks.require(settings, logger)
     services = open_services(settings, connections=checks.web_connections(settings))
+    atexit.register(services.activity.close)
     threading.Thread(target=_prepare, args=[services], name="timing", daemon=True).start()
     return create_app(services, CeleryDoorbell(settings))
 

@@ -12,6 +12,7 @@ from kombu.exceptions import KombuError
 
 from core import (
     access,
+    activity,
     analysis,
     idempotency,
     import_reading,
@@ -73,7 +74,7 @@ def analyse(request_id: str) -> None:
 
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
-    """Give up hopeless photos, forget old sessions and old answers, ring for photos whose ring was
+    """Give up hopeless photos, forget old sessions, answers and counts, ring for photos whose ring was
     lost, remove files that a deletion left, and hash older pictures.
     """
     services = current().services
@@ -82,6 +83,7 @@ def sweep() -> None:
     with services.pool.connection() as conn:
         access.forget_expired(conn)
         idempotency.forget_expired(conn)
+        activity.forget_old(conn, services.settings)
     if _work_waits():
         _ring()
     if import_reading.reading_waits(services):

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from core.errors import InvalidRequest
 from core.reports import (
+    activity,
     duplicates,
     health,
     look_alikes,
@@ -32,6 +33,7 @@ REPORTS: Final[Mapping[str, Make]] = MappingProxyType(
             unnamed,
             poor_enrolments,
             health,
+            activity,
         )
     }
 )

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from core.db import activity
 from core.services import Services
 from web.cli import main
 from web.cli.services import PARTLY
@@ -123,3 +125,15 @@ def test_a_search_for_nobody_or_for_two_is_a_usage_error(
     run: Run, album: Any, asked: tuple[str, ...]
 ) -> None:
     assert run("-c", album.collection.name, *asked).exit_code == 2
+
+
+def test_a_search_is_counted_when_its_command_ends(
+    run: Run, album: Any, services: Services
+) -> None:
+    run("-c", album.collection.name, "--like-face", album.faces[1].id, "--explain")
+
+    with services.pool.connection() as conn:
+        days = activity.by_day(conn, album.collection.id, date.min)
+        finds = activity.most_found(conn, album.collection.id, date.min, limit=9)
+    assert [(day.searches, day.hits) for day in days] == [(1, 1)]
+    assert [(each.name, each.times) for each in finds] == [("P0", 1)]

@@ -249,6 +249,7 @@ def test_a_worker_is_in_the_list_while_it_runs_and_leaves_it_when_it_stops(
 
 def test_the_sweeper_forgets_what_is_past_its_time_and_removes_files_that_a_deletion_left(
     services: Services,
+    collection: Collection,
     settings: Settings,
     bell: Bell,
     start_worker: Any,
@@ -267,6 +268,7 @@ def test_the_sweeper_forgets_what_is_past_its_time_and_removes_files_that_a_dele
             "INSERT INTO doomed_files (deletion, kind, key) VALUES (uuidv7(), 'photo', %s)",
             ["ab" * 32],
         )
+        conn.execute("INSERT INTO search_days VALUES (%s, '2001-01-01', 1, 0)", [collection.id])
     worker = start_worker(settings)
 
     bell.app.send_task(SWEEP_TASK, queue=MAINTENANCE_QUEUE)
@@ -275,7 +277,7 @@ def test_the_sweeper_forgets_what_is_past_its_time_and_removes_files_that_a_dele
         with services.pool.connection() as conn:
             left = conn.execute(
                 "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM doomed_files)"
-                " + (SELECT count(*) FROM idempotency_keys)"
+                " + (SELECT count(*) FROM idempotency_keys) + (SELECT count(*) FROM search_days)"
             ).fetchone()
             return left == (0,)
 
