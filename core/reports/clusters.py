@@ -126,7 +126,7 @@ def _split(
     if len(faces) == 1:
         return np.zeros(1, np.int64)
     vectors = unit(halves[faces])
-    distances = 1 - vectors @ vectors.T
+    distances = np.maximum(0, 1 - vectors @ vectors.T)  # of the same vector a little below
     never = apart.within(faces, images[faces])
     distances[never] = NEVER
     np.fill_diagonal(distances, 0)

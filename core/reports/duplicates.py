@@ -44,11 +44,15 @@ def _same_bytes(material: Material) -> Iterator[Finding]:
 
 
 def _same_picture(material: Material) -> tuple[list[Finding], set[tuple[UUID, UUID]]]:
-    """Return photos that were encoded or scaled anew, and their pairs of ids."""
+    """Return photos that were encoded or scaled anew, and their pairs of ids.
+
+    Pictures of one colour have a hash without a bit: whether they are one picture it cannot say.
+    """
     found = image_rows.picture_hashes(material.conn, material.collection.id)
-    first, second, bits = picture_hash.near_pairs(found.hashes)
+    patterned = np.flatnonzero(found.hashes.any(axis=1))
+    first, second, bits = picture_hash.near_pairs(found.hashes[patterned])
     pairs = [
-        (found.image_id(a), found.image_id(b))
+        (found.image_id(int(patterned[a])), found.image_id(int(patterned[b])))
         for a, b in zip(first.tolist(), second.tolist(), strict=True)
     ]
     faces = _faces_of(material)
