@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from core.changes import Kind, Summary
+from core.counting import counted
 from core.db.changes import ChangedPerson, Decided, Flow
 from core.db.constraints import Kind as Said
 
@@ -56,11 +57,6 @@ def name_of(summary: Summary, person_id: UUID | None) -> str:
     if person_id is None:
         return NOBODY
     return summary.names[person_id].name or f"somebody ({person_id})"
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun: 1 photo, 1,204 photos."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _more(number: int, one: str, many: str | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from core import changes, rebuilding, undoing
 from core import collections as collection_use
 from core.changes import Summary
+from core.counting import counted
 from core.undoing import Undone
 from web import telling
 from web.cli.common import json_option, output, print_json
@@ -106,9 +107,9 @@ def _told(undone: Undone) -> list[str]:
         lines = ["Nothing could be taken back."]
     else:
         parts = (
-            telling.counted(undone.faces, "face"),
-            telling.counted(undone.people, "person", "people"),
-            telling.counted(undone.decisions, "decision"),
+            counted(undone.faces, "face"),
+            counted(undone.people, "person", "people"),
+            counted(undone.decisions, "decision"),
         )
         lines = [f"Taken back: {', '.join(parts)}. This is change {undone.change_id}."]
     for each in undone.left:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from flask import Blueprint, Flask, request
 
+from core.counting import counted
 from core.estimates import duration
 from web.pages import (
     changes,
@@ -20,7 +21,6 @@ from web.pages import (
     together,
 )
 from web.pages.words import NOTES, PAGES, UNKNOWN, Words, in_words
-from web.telling import counted
 
 NOUNS = (
     search,
