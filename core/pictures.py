@@ -8,16 +8,11 @@ from PIL import Image
 
 from core.blobs import BlobStore, Kind
 from core.db.faces import NewFace
-from core.errors import BadImage, BlobMissing, StorageUnavailable
+from core.errors import BlobMissing, StorageUnavailable
 from core.faces import Pixels
-from core.images import PhotoLimits, decode
-from core.keeping import Keeps
 from core.pipeline import AnalysedPhoto
 
 BLOBS_AT_ONCE = 8
-
-MOST_PIXELS = 2**24
-"""Of a picture that we made ourselves; far more than any has."""
 
 
 def read_photos(blobs: BlobStore, digests: Sequence[bytes]) -> list[bytes | BlobMissing]:
@@ -71,17 +66,6 @@ def store(
         list(writers.map(put_copies, photos))
 
 
-def read_small(blobs: BlobStore, sha256: bytes, kept: str) -> Pixels | None:
-    """Return the small copy of a photo as pixels; None where none is kept, or it cannot be read."""
-    if not Keeps(kept).photos:
-        return None
-    try:
-        data = blobs.get(Kind.THUMBNAIL, sha256.hex())
-        return decode(data, PhotoLimits(max_bytes=len(data), max_pixels=MOST_PIXELS)).pixels
-    except (BlobMissing, BadImage):
-        return None
-
-
 def delete_crops(blobs: BlobStore, faces: Iterable[NewFace]) -> None:
     """Remove the crops of faces whose rows are not there."""
     blobs.delete_many(Kind.CROP, [face.id.hex for face in faces])
@@ -101,12 +85,3 @@ def encode_crop(crop: Pixels) -> bytes:
     stream = BytesIO()
     Image.fromarray(crop).save(stream, "WEBP", lossless=True, method=0)
     return stream.getvalue()
-
-
-def decode_crop(data: bytes) -> Pixels:
-    """Unpack what *encode_crop* packed.
-
-    Raises:
-        BadImage: The stored bytes are damaged.
-    """
-    return decode(data, PhotoLimits(max_bytes=len(data), max_pixels=MOST_PIXELS)).pixels

@@ -20,8 +20,8 @@ from core.errors import (
 )
 from core.intake import accept
 from core.offers import Upload
-from core.pictures import decode_crop
 from core.services import Services
+from core.stored_pictures import unpack
 
 Photo = Callable[[int], bytes]
 NOBODY = UUID(int=7)
@@ -59,7 +59,7 @@ def test_small_copies_and_crops_are_there_once_a_photo_is_indexed(
 
     assert small(Kind.THUMBNAIL) == b"thumbnail"
     assert small(Kind.PREVIEW) == b"preview"
-    assert decode_crop(gallery.crop(services.pool, services.blobs, face_id)).shape == (150, 150, 3)
+    assert unpack(gallery.crop(services.pool, services.blobs, face_id)).shape == (150, 150, 3)
 
 
 def test_a_waiting_photo_has_no_small_copy_yet_and_a_refused_one_never(

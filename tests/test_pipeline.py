@@ -21,9 +21,10 @@ from core.images import Copies, DecodedPhoto, PhotoLimits, decode, inspect
 from core.inference.contracts import FaceModels
 from core.inference.templates import ARCFACE_112
 from core.picture_hash import picture_hash
-from core.pictures import decode_crop, encode_crop
+from core.pictures import encode_crop
 from core.pipeline import AnalysedPhoto, Pipeline
 from core.settings import Device
+from core.stored_pictures import unpack
 
 LIMITS = PhotoLimits(max_bytes=32 * 2**20, max_pixels=100_000_000)
 SIDE, DIMENSION = 112, 3
@@ -542,7 +543,7 @@ def test_crops_are_packed_without_loss_and_smaller_than_raw() -> None:
 
     packed = encode_crop(crop)
 
-    assert (decode_crop(packed) == crop).all()
+    assert (unpack(packed) == crop).all()
     assert len(packed) < crop.nbytes / 4
 
 

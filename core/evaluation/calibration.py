@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core.budget import Curve, Evidence, Fit, rate_of
 from core.errors import InvalidRequest
 from core.evaluation.comparing import Comparison, Embeddings, Owners, Tail, compare
-from core.evaluation.photos import Progress
+from core.evaluation.progress import Progress
 from core.evaluation.scores import Share
 from core.evaluation.tails import Check, check, fitted
 

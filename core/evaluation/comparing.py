@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.photos import Progress
+from core.evaluation.progress import Progress
 from core.evaluation.scores import Scores
 
 ROWS: Final = 128

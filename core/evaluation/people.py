@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from core.evaluation.photos import Analyser, People, Progress, analyse, labels, paths
+from core.evaluation.photos import Analyser, People, analyse, labels, paths
+from core.evaluation.progress import Progress
 from core.evaluation.scores import Share
 from core.faces import Embedding
 from core.stages import Timings

@@ -1,7 +1,7 @@
 """Photos of known people, run through a pipeline: one embedding per photo, or why there is none."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import islice
 from math import hypot
@@ -10,15 +10,13 @@ from time import perf_counter
 from typing import Final, Protocol, TypeAlias
 
 from core.errors import BadImage, InvalidRequest
+from core.evaluation.progress import Progress
 from core.faces import AnalysedFace, Embedding
 from core.formats import JUNK
 from core.pipeline import AnalysedPhoto
 from core.stages import Timings
 
 NO_FACE: Final = "no_face_found"
-
-Progress: TypeAlias = Callable[[int], None]
-"""Is told how many more photos are done."""
 
 People: TypeAlias = Mapping[str, Sequence[Path]]
 """The photos of each person, by name."""

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from core import picture_hash
 from core.db import images as image_rows
 from core.db import material as rows
-from core.pictures import read_small
 from core.reports import shots
 from core.reports.finding import Facts, Finding, Outcome, Side
 from core.reports.material import Material
 from core.reports.scale import LIKE_A_SHOT, SAME_SHOT
+from core.stored_pictures import read_small
 
 NAME: Final = "duplicates"
 
