@@ -112,6 +112,13 @@ def findings(
     return rows.findings(conn, report.id, limit=limit, after=after, kind=kind, only_new=only_new)
 
 
+def gone(
+    conn: Connection, report: Report, *, limit: int, after: int | None = None
+) -> list[StoredFinding]:
+    """Return up to *limit* findings behind a position that only the version before has."""
+    return rows.gone(conn, report, limit=limit, after=after)
+
+
 def cancel(conn: Connection, report_id: UUID) -> Report:
     """Give a report up; whoever makes it stops within seconds. One that is over stays as it is.
 

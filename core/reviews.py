@@ -36,6 +36,9 @@ ASKED: Final[Mapping[str, frozenset[str]]] = {
 }
 """Which kinds of findings of which reports a person is asked about."""
 
+SOURCES: Final = (*ASKED, ARRIVAL)
+"""What items come from."""
+
 MOST_ASKED: Final = 500
 """Items of one report: what matters most, and more comes when that is done."""
 
@@ -112,8 +115,11 @@ def page(
 
     Raises:
         CollectionNotFound: There is no such collection.
+        InvalidRequest: There is no such source.
     """
     collections.get(conn, collection_id)
+    if source is not None and source not in SOURCES:
+        raise InvalidRequest(f"There is no source {source!r}; there are {', '.join(SOURCES)}.")
     return rows.page(conn, collection_id, limit=limit, state=state, source=source, after=after)
 
 

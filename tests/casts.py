@@ -144,3 +144,16 @@ def cast(services: Services) -> Iterator[Callable[[], Cast]]:
             return Cast(known, conn, collections.create(conn, pack, name=uuid4().hex))
 
         yield make
+
+
+@pytest.fixture
+def town(cast: Callable[[], Cast]) -> Cast:
+    """Ann, Bob and Eve, of whom Eve is called Eva, too; and three faces of a stranger."""
+    made = cast()
+    for number, (name, again) in enumerate([("Ann", ""), ("Bob", ""), ("Eve", "Eva")]):
+        who = directions(4)[number]
+        made.add(near(who, 0.9, 4, seed=number), name)
+        if again:
+            made.add(near(who, 0.9, 4, seed=9), again)
+    made.add(near(directions(4)[3], 0.9, 3, seed=5))
+    return made

@@ -1,6 +1,5 @@
 """Reports as jobs: asked for, made, cancelled, kept in versions."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from threading import Event
 from uuid import uuid4
@@ -17,19 +16,6 @@ from tests.casts import Cast, directions, near
 from tests.conftest import RecordingDoorbell
 
 NAMES = list(registry.REPORTS)
-
-
-@pytest.fixture
-def town(cast: Callable[[], Cast]) -> Cast:
-    """Ann, Bob and Eve, of whom Eve is called Eva, too; and three faces of a stranger."""
-    made = cast()
-    for number, (name, again) in enumerate([("Ann", ""), ("Bob", ""), ("Eve", "Eva")]):
-        who = directions(4)[number]
-        made.add(near(who, 0.9, 4, seed=number), name)
-        if again:
-            made.add(near(who, 0.9, 4, seed=9), again)
-    made.add(near(directions(4)[3], 0.9, 3, seed=5))
-    return made
 
 
 def ask(town: Cast, doorbell: RecordingDoorbell, *names: str) -> list[Report]:

@@ -31,6 +31,9 @@ OPERATION_IDS = {
     "create_import", "list_imports", "get_import", "list_import_results", "follow_import",
     "start_import", "confirm_import", "pause_import", "resume_import", "cancel_import", "retry_import",
     "delete_import",
+    "create_reports", "list_reports", "get_report", "list_findings", "list_gone_findings",
+    "cancel_report", "delete_report",
+    "list_reviews", "count_reviews", "get_review", "decide_review", "postpone_review", "decide_reviews",
     "get_content_offset", "append_content", "put_content", "get_file_size", "put_file", "add_photos",
 }  # fmt: skip
 """Generated clients have functions of these names: one that goes breaks somebody's program."""

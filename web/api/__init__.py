@@ -15,6 +15,8 @@ from web.api import (
     jobs,
     metrics,
     people,
+    reports,
+    reviews,
     search,
     system,
 )
@@ -33,6 +35,8 @@ NOUNS: tuple[Routes, ...] = (
     jobs.routes,
     imports.routes,
     import_content.routes,
+    reports.routes,
+    reviews.routes,
 )
 
 

@@ -38,6 +38,24 @@ def after_position(query: PageQuery) -> int:
     return -1 if after is None else int(after)
 
 
+def after_score(query: PageQuery) -> tuple[float, UUID] | None:
+    """Return the score and the id behind which the page begins; see `by_score`.
+
+    Raises:
+        InvalidRequest: The cursor was changed, or is of another list.
+    """
+    after = _after(query)
+    if after is None:
+        return None
+    score, _, row_id = after.partition(" ")
+    return float(score), UUID(row_id)
+
+
+def by_score(score: float, row_id: UUID) -> str:
+    """Return the place in a list of the largest scores first, as `after_score` reads it."""
+    return f"{score!r} {row_id}"
+
+
 def page(
     query: PageQuery, rows: Sequence[Row], key: Callable[[Row], object]
 ) -> tuple[Sequence[Row], str | None]:
