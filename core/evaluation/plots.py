@@ -62,7 +62,7 @@ def histogram(
     mates: Scores, impostors: Scores, names: Names, threshold: float | None, theme: Theme
 ) -> bytes:
     """Draw how the cosines of both kinds lie, and the threshold between them."""
-    with _figure(theme) as (axes, stream):
+    with figure(theme) as (axes, stream):
         for scores, name, colour in (
             (impostors, names.impostors, theme.impostors),
             (mates, names.mates, theme.mates),
@@ -71,10 +71,10 @@ def histogram(
             axes.stairs(shares, edges, fill=True, alpha=0.35, color=colour)
             axes.stairs(shares, edges, color=colour, label=f"{name} ({scores.total:,})")
         _limit(axes, (mates, impostors))
-        _mark(axes, threshold, theme)
+        mark(axes, threshold, theme)
         fewest = 0.5 / max(1, mates.total, impostors.total)
         axes.set(ylim=(fewest, 1), yscale="log", xlabel="cosine", ylabel="share in each 0.01")
-        _legend(axes, theme)
+        legend(axes, theme)
     return stream.getvalue()
 
 
@@ -92,7 +92,7 @@ def det(
         searches: Of mates, those that no threshold finds included.
         marks: Names of thresholds, and the thresholds.
     """
-    with _figure(theme) as (axes, stream):
+    with figure(theme) as (axes, stream):
         false = impostors.reaching / max(1, impostors.total)
         missed = 1 - mates.reaching / max(1, searches)
         # A rate of nothing has no place on these axes: it ends at half of the smallest that has.
@@ -123,7 +123,7 @@ def tail(
     Args:
         marks: False match rates and their thresholds.
     """
-    with _figure(theme) as (axes, stream):
+    with figure(theme) as (axes, stream):
         cosines = np.arange(len(impostors.counts)) * STEP - 1
         rates = impostors.reaching / max(1, impostors.total)
         drawn = (rates > 0) & (rates < 1)
@@ -141,16 +141,16 @@ def tail(
         axes.set(ylim=(RAREST_SHOWN, 1), yscale="log")
         axes.set(xlabel="cosine", ylabel="false match rate")
         axes.set_xlim(left=impostors.threshold(0.5))
-        _legend(axes, theme)
+        legend(axes, theme)
     return stream.getvalue()
 
 
 @contextmanager
-def _figure(theme: Theme) -> Iterator[tuple[Axes, BytesIO]]:
+def figure(theme: Theme) -> Iterator[tuple[Axes, BytesIO]]:
     """Give axes to draw on; the picture is in the stream afterwards."""
     stream = BytesIO()
-    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained", facecolor=theme.ground)
-    axes = figure.add_subplot(facecolor=theme.ground)
+    drawing = Figure(figsize=SIZE, dpi=DPI, layout="constrained", facecolor=theme.ground)
+    axes = drawing.add_subplot(facecolor=theme.ground)
     axes.grid(True, color=theme.faint, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(colors=theme.ink, which="both")
@@ -159,7 +159,7 @@ def _figure(theme: Theme) -> Iterator[tuple[Axes, BytesIO]]:
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(theme.ink)
     yield axes, stream
-    figure.savefig(stream, format="png")
+    drawing.savefig(stream, format="png")
 
 
 def _bars(scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -177,13 +177,15 @@ def _limit(axes: Axes, kinds: Sequence[Scores]) -> None:
         axes.set_xlim(filled[0] * STEP - 1.02, filled[-1] * STEP - 0.98)
 
 
-def _mark(axes: Axes, threshold: float | None, theme: Theme) -> None:
+def mark(axes: Axes, threshold: float | None, theme: Theme) -> None:
+    """Draw a threshold, if there is one, as a line upwards."""
     if threshold is not None:
         axes.axvline(threshold, color=theme.mark, linewidth=1, linestyle="--",
                      label=f"threshold {threshold:.3f}")  # fmt: skip
 
 
-def _legend(axes: Axes, theme: Theme) -> None:
+def legend(axes: Axes, theme: Theme) -> None:
+    """Name what was drawn, above the picture."""
     axes.legend(
         frameon=False, labelcolor=theme.ink, loc="lower left", bbox_to_anchor=(0, 1), ncols=2
     )
