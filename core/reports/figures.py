@@ -118,7 +118,12 @@ def _health(summary: Summary) -> Iterator[Table]:
     if summary["scores"] is not None:
         yield Table(
             "Thresholds by what they let through",
-            ("A stranger finds somebody", "Threshold", "", "Pairs of one person that match"),
+            (
+                "A stranger finds somebody",
+                "Threshold",
+                "Evidence",
+                "Pairs of one person that match",
+            ),
             tuple(_budget(each) for each in summary["scores"]["budgets"]),
         )
     yield Table(

@@ -32,7 +32,7 @@ OPERATION_IDS = {
     "start_import", "confirm_import", "pause_import", "resume_import", "cancel_import", "retry_import",
     "delete_import",
     "create_reports", "list_reports", "get_report", "list_findings", "list_gone_findings",
-    "cancel_report", "delete_report",
+    "cancel_report", "delete_report", "get_report_file",
     "list_reviews", "count_reviews", "get_review", "decide_review", "postpone_review", "decide_reviews",
     "get_content_offset", "append_content", "put_content", "get_file_size", "put_file", "add_photos",
 }  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from core import reporting
 from core.reports.registry import REPORTS
 from tests.casts import Cast, directions, near
+from web.services import EXTENSION
 
 
 @pytest.fixture
@@ -162,3 +163,69 @@ def test_the_same_key_asks_once(client, town: Cast, bell) -> None:
 
     assert again.json == first.json
     assert again.headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type", "begins"),
+    [
+        ("json", "application/json", b"{"),
+        ("csv", "text/csv", b"position,kind,"),
+        ("html", "text/html", b"<!doctype html>"),
+        ("pdf", "application/pdf", b"%PDF-"),
+    ],
+)
+def test_a_report_can_be_had_as_a_file(
+    client, reports, form: str, media_type: str, begins: bytes
+) -> None:
+    report = reports("two-names")["two-names"]
+
+    file = client.get(f"/v1/reports/{report['id']}/file", query_string={"format": form})
+
+    day = report["finished_at"][:10]
+    assert (file.status_code, file.mimetype) == (200, media_type)
+    assert file.data.startswith(begins)
+    assert file.headers["Content-Disposition"] == f'attachment; filename="two-names-{day}.{form}"'
+
+
+def test_the_findings_of_a_file_are_those_of_the_api(client, reports) -> None:
+    path = f"/v1/reports/{reports('two-names')['two-names']['id']}"
+
+    [listed] = client.get(f"{path}/findings").json["items"]
+    [written] = client.get(f"{path}/file", query_string={"format": "json"}).json["items"]
+
+    for side in listed["sides"]:
+        del side["thumbnail_url"]
+        for face in side["faces"]:
+            del face["crop_url"]
+    assert written == listed
+
+
+def test_files_of_what_is_not_made_and_of_other_forms_are_problems(
+    client, problem, waiting: dict[str, Any]
+) -> None:
+    path = f"/v1/reports/{waiting['id']}/file"
+
+    problem(client.get(path, query_string={"format": "pdf"}), 409, "wrong_state")
+    problem(client.get(path, query_string={"format": "docx"}), 400, "invalid_request")
+    problem(client.get(path), 400, "invalid_request")
+    problem(
+        client.get(f"/v1/reports/{uuid4()}/file", query_string={"format": "csv"}),
+        *(404, "report_not_found"),
+    )
+
+
+def test_files_leave_room_for_other_requests(client, problem, reports, app) -> None:
+    path = f"/v1/reports/{reports('two-names')['two-names']['id']}/file"
+    places = app.extensions[EXTENSION].waiters
+    while places.acquire(blocking=False):
+        pass
+
+    busy = client.get(path, query_string={"format": "csv"})
+    places.release()
+    with client.get(path, query_string={"format": "csv"}) as sent:
+        first = sent.status_code
+    with client.get(path, query_string={"format": "csv"}) as sent:
+        second = sent.status_code
+
+    problem(busy, 503, "server_busy")
+    assert (first, second) == (200, 200)

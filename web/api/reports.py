@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from uuid import UUID
 
+from flask import Response
+
 from core import errors, reporting
 from core.db.pool import Connection
 from core.db.reports import Report as Row
 from core.db.reports import StoredFinding
 from core.reports import telling
+from core.reports.files import formats
+from core.reports.files.content import Content
 from core.reports.registry import REPORTS
 from web import security
 from web.api import cursors, reading
 from web.api.models.common import PageQuery
 from web.api.models.reports import (
     AskedReports,
+    FileQuery,
     Finding,
     FindingPage,
     FindingsQuery,
@@ -24,8 +29,8 @@ from web.api.models.reports import (
     ReportPage,
     ReportsQuery,
 )
-from web.api.routes import Routes
-from web.services import doorbell, services
+from web.api.routes import Answer, Binary, Routes
+from web.services import doorbell, services, take_place, web
 
 routes = Routes("reports", "What is wrong or remarkable in a collection, with the evidence.")
 
@@ -96,6 +101,31 @@ def list_gone_findings(report_id: UUID, query: GoneQuery) -> FindingPage:
         report = reporting.get(conn, report_id)
         found = reporting.gone(conn, report, limit=query.limit + 1, after=after)
         return _shown(conn, report, query, found)
+
+
+@routes.route(
+    "GET",
+    "/reports/<uuid:report_id>/file",
+    query=FileQuery,
+    answers={HTTPStatus.OK: Answer(Binary(tuple(formats.MEDIA_TYPES.values())))},
+    problems=[errors.ReportNotFound, errors.WrongState, errors.ServerBusy],
+)
+def get_report_file(report_id: UUID) -> Response:
+    """Get a report as a file: all of it as JSON or CSV, or to read and print as HTML or PDF.
+
+    JSON is this API's findings in one document. In CSV a cell that a spreadsheet would compute (from `=`, `+`,
+    `-` or `@`) has a `'` before it. HTML and PDF have pictures inside, and of the findings the first 500.
+    """
+    query = reading.query(FileQuery)
+    content = Content.of(services(), report_id, only_new=query.new)
+    places = web().waiters
+    take_place(places)
+    body = formats.write(content, query.format)
+    response = Response(body, mimetype=formats.MEDIA_TYPES[query.format])
+    response.call_on_close(places.release)
+    name = formats.name_of(content.report, query.format)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @routes.route("POST", "/reports/<uuid:report_id>/cancel", problems=[errors.ReportNotFound])

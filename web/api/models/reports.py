@@ -11,10 +11,11 @@ from core.db.changes import Named
 from core.db.reports import Report as Row
 from core.db.reports import State, StoredFinding
 from core.reports import telling, words
+from core.reports.files.formats import Format
 from core.reports.finding import Side
 from core.reports.registry import REPORTS
 from web.api.models.changes import Somebody
-from web.api.models.common import Answer, Body, Page, PageQuery
+from web.api.models.common import Answer, Body, Page, PageQuery, Query
 from web.api.models.faces import crop_url
 from web.api.models.images import thumbnail_url
 
@@ -55,6 +56,13 @@ class FindingsQuery(PageQuery):
 
 class GoneQuery(PageQuery):
     """How many findings."""
+
+
+class FileQuery(Query):
+    """Which file."""
+
+    format: Format = Field(description="`html` and `pdf` are for people, `csv` for spreadsheets.")
+    new: bool = Field(False, description="Only what the version before does not have.")
 
 
 class Report(Answer):
