@@ -155,14 +155,16 @@ def chinese_whispers(faces: Faces, limit: float) -> NDArray[np.int64]:
     import dlib  # noqa: PLC0415  installed for this alone
 
     cosines = faces.cosines
-    first, second = np.nonzero(np.triu(cosines >= limit))
+    first, second = np.nonzero(np.triu(cosines >= limit, 1))
     links = [
         (a, b, weight)
         for a, b, weight in zip(
             first.tolist(), second.tolist(), cosines[first, second].tolist(), strict=True
         )
     ]
-    return np.array(dlib.chinese_whispers(links))
+    labels = np.array(dlib.chinese_whispers(links))
+    # Those behind the last face that has a link are left out.
+    return np.append(labels, np.full(len(cosines) - len(labels), NOBODY))
 
 
 def seconds(work: Callable[[], object]) -> float:

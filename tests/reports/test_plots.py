@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.reports import plotted, plots
+from core.reports import plots, plotted
 
 HEALTH: dict[str, Any] = {
     "threshold": 0.4,
