@@ -21,7 +21,7 @@ SAME_SHOT: Final = 0.075
 LIKE_A_SHOT: Final = 0.37
 """What may be one shot, if the pictures agree: cropped copies of small faces."""
 
-CLUSTER: Final = 0.88
+CLUSTER: Final = 0.9
 """Mean distance up to which groups of faces are one person's."""
 
 UNSURE: Final = 1.12
