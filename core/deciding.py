@@ -28,7 +28,7 @@ class Outcome:
 def decide_each(
     pool: Pool,
     item_ids: Iterable[UUID],
-    decision: Decision,
+    decision: Decision | None,
     *,
     actor: str,
     collection_id: UUID | None = None,
@@ -36,13 +36,14 @@ def decide_each(
     """Decide items one after the other, in their order; each is a change of its own.
 
     Args:
+        decision: None puts them off.
         collection_id: An item of another one counts as not found.
     """
     return [_decide(pool, each, decision, actor, collection_id) for each in item_ids]
 
 
 def _decide(
-    pool: Pool, item_id: UUID, decision: Decision, actor: str, collection_id: UUID | None
+    pool: Pool, item_id: UUID, decision: Decision | None, actor: str, collection_id: UUID | None
 ) -> Outcome:
     try:
         with pool.connection() as conn:
@@ -50,6 +51,8 @@ def _decide(
             conn.commit()  # so that what a refusal settles stays settled
             if collection_id not in (None, home):
                 raise ReviewItemNotFound(item_id)
+            if decision is None:
+                return Outcome(item_id, reviews.postpone(conn, item_id))
             return Outcome(item_id, reviews.decide(conn, item_id, decision, actor=actor))
     except FaceSearchError as error:
         return Outcome(item_id, error=error)

@@ -1,6 +1,7 @@
 """Naming a face by what a person types, or by the photo it is alone in."""
 
 import hashlib
+from collections.abc import Sequence
 from uuid import UUID
 
 from core import gallery, people
@@ -24,10 +25,30 @@ def name_face(
     """
     with conn.transaction():
         face = gallery.face(conn, face_id)
-        known = [] if new_person else people.page(conn, face.collection_id, limit=1, name=name)
+        return name_faces(
+            conn, face.collection_id, [face_id], name, new_person=new_person, actor=actor
+        )
+
+
+def name_faces(
+    conn: Connection,
+    collection_id: UUID,
+    face_ids: Sequence[UUID],
+    name: str,
+    *,
+    new_person: bool = False,
+    actor: str,
+) -> Person:
+    """Give faces of one collection to whoever has this name, as `name_face` does.
+
+    Raises:
+        FaceNotFound: One of them is gone.
+    """
+    with conn.transaction():
+        known = [] if new_person else people.page(conn, collection_id, limit=1, name=name)
         if known:
-            return people.assign(conn, known[0].id, [face_id], actor=actor)
-        return people.create(conn, face.collection_id, name=name, face_ids=[face_id], actor=actor)
+            return people.assign(conn, known[0].id, face_ids, actor=actor)
+        return people.create(conn, collection_id, name=name, face_ids=face_ids, actor=actor)
 
 
 def only_face(conn: Connection, collection_id: UUID, photo: bytes, called: str) -> Face:

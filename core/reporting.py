@@ -16,15 +16,24 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from core import collections, reviews
+from core import collections, naming, reviews
+from core.db import people as people_rows
 from core.db import reports as rows
+from core.db.people import Person
 from core.db.pool import Connection, connect
 from core.db.reports import Report, StoredFinding
 from core.doorbell import Doorbell
-from core.errors import CollectionNotFound, FaceSearchError, ReportNotFound, WrongState
+from core.errors import (
+    CollectionNotFound,
+    FaceSearchError,
+    InvalidRequest,
+    ReportNotFound,
+    WrongState,
+)
 from core.graph import Builder
 from core.leases import kept
 from core.reports import registry, unnamed
+from core.reports.finding import Side
 from core.reports.material import Material
 from core.services import Services
 
@@ -41,6 +50,20 @@ TOLD_EVERY_S: Final = 1.0
 
 COMPARING: Final = "comparing faces"
 MAKING: Final = "making the report"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one report of a collection stands.
+
+    Attributes:
+        made: Its newest version that was made.
+        last: Its newest version, which may wait, run, or have ended otherwise.
+    """
+
+    name: str
+    made: Report | None
+    last: Report | None
 
 
 class GivenUp(Exception):
@@ -99,6 +122,18 @@ def page(
     return rows.page(conn, collection_id, limit=limit, before=before, name=name)
 
 
+def overview(conn: Connection, collection_id: UUID) -> list[Standing]:
+    """Return how all reports of a collection stand, in the order in which they are shown.
+
+    Raises:
+        CollectionNotFound: There is no such collection.
+    """
+    collections.get(conn, collection_id)
+    made = {report.name: report for report in rows.latest(conn, collection_id)}
+    last = {report.name: report for report in rows.last(conn, collection_id)}
+    return [Standing(name, made.get(name), last.get(name)) for name in registry.REPORTS]
+
+
 def findings(
     conn: Connection,
     report: Report,
@@ -137,6 +172,27 @@ def delete(conn: Connection, report_id: UUID) -> None:
     """
     if not rows.delete(conn, report_id) and rows.get(conn, report_id) is not None:
         raise WrongState("This report is still being made; cancel it first.")
+
+
+def name_group(
+    conn: Connection, report_id: UUID, position: int, name: str, *, actor: str
+) -> Person:
+    """Give the faces of a found group to whoever has this name, or to somebody new.
+
+    Raises:
+        ReportNotFound: There is no such report.
+        InvalidRequest: It has no group at this position.
+        WrongState: A face of the group has got a name, or is gone.
+    """
+    report = get(conn, report_id)
+    found = rows.findings(conn, report_id, limit=1, after=position - 1)
+    if report.name != unnamed.NAME or not found or found[0].position != position:
+        raise InvalidRequest("This report has no such group.")
+    faces = reviews.whole(conn, report.collection_id, Side.from_json(found[0].sides[0]))
+    owners = people_rows.owners(conn, report.collection_id, faces)
+    if not faces or any(owners.get(face, reviews.GONE) is not None for face in faces):
+        raise WrongState("What this is about was changed meanwhile.")
+    return naming.name_faces(conn, report.collection_id, faces, name, actor=actor)
 
 
 def ask_for_due(services: Services) -> int:

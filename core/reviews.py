@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from core import changes, collections, constraints, people
+from core import changes, collections, constraints, people, undoing
 from core.changes import Kind as ChangeKind
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
@@ -21,8 +21,14 @@ from core.db.constraints import Kind as Link
 from core.db.constraints import Statement
 from core.db.pool import Connection
 from core.db.reviews import Count, Item, State
-from core.errors import InvalidRequest, PersonNotFound, ReviewItemNotFound, WrongState
+from core.errors import (
+    InvalidRequest,
+    PersonNotFound,
+    ReviewItemNotFound,
+    WrongState,
+)
 from core.reports.finding import Finding, Side
+from core.undoing import Left
 
 ARRIVAL: Final = "arrival"
 """The source of items that were made when a face came."""
@@ -38,6 +44,9 @@ ASKED: Final[Mapping[str, frozenset[str]]] = {
 
 SOURCES: Final = (*ASKED, ARRIVAL)
 """What items come from."""
+
+GONE: Final = UUID(int=0)
+"""Stands for the owner of a face that is not there any more."""
 
 MOST_ASKED: Final = 500
 """Items of one report: what matters most, and more comes when that is done."""
@@ -102,6 +111,11 @@ def get(conn: Connection, item_id: UUID) -> Item:
     return found
 
 
+def many(conn: Connection, item_ids: Sequence[UUID]) -> list[Item]:
+    """Return those of these items that are there."""
+    return rows.many(conn, item_ids)
+
+
 def page(
     conn: Connection,
     collection_id: UUID,
@@ -126,6 +140,11 @@ def page(
 def counts(conn: Connection, collection_id: UUID) -> list[Count]:
     """Return how many items there are, by source and state."""
     return rows.counts(conn, collection_id)
+
+
+def open_count(conn: Connection, collection_id: UUID) -> int:
+    """Return how many items wait for a decision."""
+    return sum(each.count for each in counts(conn, collection_id) if each.state == State.OPEN)
 
 
 def postpone(conn: Connection, item_id: UUID) -> Item:
@@ -169,6 +188,40 @@ def decide(conn: Connection, item_id: UUID, decision: Decision, *, actor: str) -
     return get(conn, item_id)
 
 
+def take_back(conn: Connection, item_id: UUID, *, actor: str) -> tuple[Left, ...]:
+    """Ask an item again that was decided or put off; return what of its decision stays.
+
+    Raises:
+        ReviewItemNotFound: There is none with this id.
+        AlreadyUndone: Nothing is left of the decision to undo.
+        WrongState: It was not decided.
+    """
+    item = get(conn, item_id)
+    if item.change_id is not None:
+        return undoing.undo(conn, item.change_id, actor=actor).left
+    if not rows.postpone(conn, item_id, State.OPEN):
+        raise WrongState("What this is about was changed meanwhile.")
+    return ()
+
+
+def beside(
+    conn: Connection, item: Item, *, state: State, source: str | None = None
+) -> tuple[Item | None, Item | None]:
+    """Return the items before and behind one, in the order of `page`."""
+    key = (item.score, item.id)
+    behind = rows.page(conn, item.collection_id, limit=1, state=state, source=source, after=key)
+    before = rows.before(conn, item.collection_id, key, state=state, source=source)
+    return before, behind[0] if behind else None
+
+
+def of_findings(
+    conn: Connection, collection_id: UUID, source: str, keys: Sequence[str]
+) -> dict[str, Item]:
+    """Return the items that were made of findings, by the keys of these."""
+    found = rows.of_keys(conn, collection_id, source, keys)
+    return {item.key: item for item in found}
+
+
 def _perform(conn: Connection, question: Question, decision: Decision, actor: str) -> None:
     item = question.item
     act = ACTS.get((_subject(item), decision))
@@ -185,11 +238,8 @@ def _is_outdated(conn: Connection, question: Question) -> bool:
     shown = [face for side in question.sides for face in side.faces[:1]]
     owners = people_rows.owners(conn, question.item.collection_id, shown)
     return any(
-        side.faces and owners.get(side.faces[0], _GONE) != side.person_id for side in question.sides
+        side.faces and owners.get(side.faces[0], GONE) != side.person_id for side in question.sides
     )
-
-
-_GONE: Final = UUID(int=0)
 
 
 def _subject(item: Item) -> str:
@@ -229,14 +279,14 @@ def _give(conn: Connection, question: Question, change_id: UUID, actor: str) -> 
     person = question.sides[1].person_id
     if person is None:
         raise PersonNotFound("without a name")
-    faces = _whole(conn, question)
+    faces = _asked(conn, question)
     people.assign(conn, person, faces, actor=actor, within=change_id)
     return [constraints.link(Link.MUST_LINK, question.face, question.other)]
 
 
 def _refuse(conn: Connection, question: Question, change_id: UUID, actor: str) -> list[Statement]:
     """They are not the other side's person."""
-    return _not_person(_whole(conn, question), question.sides[1].person_id)
+    return _not_person(_asked(conn, question), question.sides[1].person_id)
 
 
 def _keep(conn: Connection, question: Question, change_id: UUID, actor: str) -> list[Statement]:
@@ -264,7 +314,7 @@ def _second_is_wrong(
 def _hide(
     conn: Connection, question: Question, change_id: UUID, actor: str, *, side: int = 0
 ) -> list[Statement]:
-    faces = _whole(conn, question) if side == 0 else question.sides[side].faces[:1]
+    faces = _asked(conn, question) if side == 0 else question.sides[side].faces[:1]
     return [constraints.not_face(face) for face in faces]
 
 
@@ -274,12 +324,16 @@ def _not_person(faces: Sequence[UUID], person_id: UUID | None) -> list[Statement
     return [constraints.not_person(face, person_id) for face in faces]
 
 
-def _whole(conn: Connection, question: Question) -> list[UUID]:
-    """Return the faces in question; of a group all of them, not only those that are shown."""
-    side = question.sides[0]
+def whole(conn: Connection, collection_id: UUID, side: Side) -> list[UUID]:
+    """Return all faces of a side without a name, not only those that are shown."""
     if side.count <= len(side.faces):
         return list(side.faces)
-    return face_rows.of_group(conn, question.item.collection_id, question.face)
+    return face_rows.of_group(conn, collection_id, side.faces[0])
+
+
+def _asked(conn: Connection, question: Question) -> list[UUID]:
+    """Return the faces in question."""
+    return whole(conn, question.item.collection_id, question.sides[0])
 
 
 _hide_second = partial(_hide, side=1)

@@ -97,11 +97,12 @@ def undo(
 
     Faces go back to whom they were taken from, people who were deleted are made again with the same id,
     those who were made are deleted again when no face is theirs any more, those who were edited get
-    back what is still as the edit left it, and decisions hold no longer or hold again.
+    back what is still as the edit left it, and decisions hold no longer or hold again. What the inbox
+    asked and the change decided is asked again.
 
     Args:
         face_ids: Take back only what was done to these faces; of people, make only those again
-            who get one of them back.
+            who get one of them back, and what was decided stays decided.
 
     Raises:
         ChangeNotFound: There is none with this id.

@@ -133,6 +133,11 @@ def latest(conn: Connection, collection_id: UUID) -> list[Report]:
     return fetch_all(conn, Report, SQL["latest"], {"collection_id": collection_id})
 
 
+def last(conn: Connection, collection_id: UUID) -> list[Report]:
+    """Return the newest version of each report whatever became of it, by name."""
+    return fetch_all(conn, Report, SQL["last"], {"collection_id": collection_id})
+
+
 def claim(conn: Connection, *, lease: UUID, lease_s: float, most_attempts: int) -> list[Report]:
     """Take all reports of one collection that wait, in one transaction."""
     params = {"lease": lease, "lease_s": lease_s, "most_attempts": most_attempts}

@@ -97,6 +97,11 @@ def get(conn: Connection, item_id: UUID, *, lock: bool = False) -> Item | None:
     return fetch_one(conn, Item, SQL["lock"] if lock else SQL["get"], {"id": item_id})
 
 
+def many(conn: Connection, item_ids: Sequence[UUID]) -> list[Item]:
+    """Return those of these items that are there, the surest first."""
+    return fetch_all(conn, Item, SQL["many"], {"ids": list(item_ids)})
+
+
 def page(
     conn: Connection,
     collection_id: UUID,
@@ -116,6 +121,31 @@ def page(
         "after_id": None if after is None else after[1],
     }
     return fetch_all(conn, Item, SQL["page"], params)
+
+
+def before(
+    conn: Connection,
+    collection_id: UUID,
+    key: tuple[float, UUID],
+    *,
+    state: State,
+    source: str | None = None,
+) -> Item | None:
+    """Return the item right before a score and an id, in the order of `page`."""
+    params = {
+        "collection_id": collection_id,
+        "state": state,
+        "source": source,
+        "score": key[0],
+        "id": key[1],
+    }
+    return fetch_one(conn, Item, SQL["before"], params)
+
+
+def of_keys(conn: Connection, collection_id: UUID, source: str, keys: Sequence[str]) -> list[Item]:
+    """Return the items of a source with these keys."""
+    params = {"collection_id": collection_id, "source": source, "keys": list(keys)}
+    return fetch_all(conn, Item, SQL["of_keys"], params)
 
 
 def counts(conn: Connection, collection_id: UUID) -> list[Count]:

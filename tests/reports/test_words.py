@@ -7,7 +7,7 @@ import pytest
 
 from core import reviews
 from core.db.reports import StoredFinding
-from core.reports import registry, words
+from core.reports import phrases, registry, words
 from core.reports.finding import Side
 from core.reviews import Decision
 
@@ -29,10 +29,10 @@ def test_every_report_and_every_source_of_items_has_a_title_and_a_sentence() -> 
 
 
 def test_every_question_and_every_decision_has_words() -> None:
-    assert set(words.EFFECTS) == set(reviews.ACTS)
-    assert set(words.QUESTIONS) == set(reviews.SUBJECTS.values())
+    assert set(phrases.EFFECTS) == set(reviews.ACTS)
+    assert set(phrases.QUESTIONS) == set(reviews.SUBJECTS.values())
     assert set(words.DECISIONS) == set(Decision)
-    assert set(words.SENTENCES) == set(words.KINDS) >= set(reviews.SUBJECTS)
+    assert set(phrases.SENTENCES) == set(words.KINDS) >= set(reviews.SUBJECTS)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,14 @@ def test_every_question_and_every_decision_has_words() -> None:
 )
 def test_a_finding_is_told_with_its_numbers(kind: str, facts: dict[str, Any], told: str) -> None:
     assert words.sentence(finding(kind, facts), NAMES) == told
+
+
+def test_sides_say_whose_faces_they_show() -> None:
+    assert words.side_words(finding("above", {}), NAMES) == ["Eva {0}", "Eve"]
+    assert words.side_words(finding("outlier", {}), NAMES) == [
+        "This face, called Eva {0}",
+        "The others of Eva {0}",
+    ]
 
 
 def test_whoever_was_deleted_has_no_name() -> None:

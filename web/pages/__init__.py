@@ -16,6 +16,8 @@ from web.pages import (
     people,
     pictures,
     recall,
+    reports,
+    reviews,
     search,
     system,
     together,
@@ -32,6 +34,8 @@ NOUNS = (
     images,
     people,
     changes,
+    reports,
+    reviews,
     jobs,
     system,
 )

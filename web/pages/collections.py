@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from core import collections, gallery, intake, people, workers_seen
+from core import collections, gallery, intake, people, reviews, workers_seen
 from core.budget import Effective, threshold_at
 from core.db.collections import Collection
 from core.errors import BrokerUnavailable, FaceSearchError
@@ -177,6 +177,7 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         collection = collections.get(conn, collection_id)
         images = gallery.images(conn, collection_id, limit=PER_PAGE + 1, after=after, tag=tag)
         strip = people.page(conn, collection_id, limit=IN_STRIP)
+        to_review = reviews.open_count(conn, collection_id)
     return render_template(
         "collections/show.html",
         collection=collection,
@@ -187,6 +188,7 @@ def _show(collection_id: UUID, problem: Trouble | None = None) -> str:
         import_states=IMPORT_STATES,
         tag=tag,
         people=strip,
+        to_review=to_review,
         limits=services().settings,
         pack=services().manifest.packs.get(collection.pack),
         outlook=_outlook(collection),

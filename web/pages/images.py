@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from core import collections, gallery, naming, people
 from core.errors import FaceSearchError
 from core.facets import split_tags
-from web.pages import forms, pictures
+from web.pages import forms, pictures, reports
 from web.pages.trouble import Trouble, trouble
 from web.pages.words import in_words
 from web.security import actor
@@ -58,10 +58,13 @@ def change(image_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post("/images/<uuid:image_id>/delete")
 def delete(image_id: UUID) -> ResponseReturnValue:
-    """Delete a photo and its faces."""
+    """Delete a photo and its faces; the ``report`` that it was found by follows, or its collection."""
+    report_id = forms.id_in(request.form, "report")
     with services().pool.connection() as conn:
         image = gallery.image(conn, image_id).image
     gallery.delete_image(services().pool, services().blobs, image_id)
+    if report_id is not None:
+        return redirect(reports.address(report_id, note="image_deleted"), 303)
     target = url_for(
         "pages.collections.show", collection_id=image.collection_id, note="image_deleted"
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from core.db.index_work import Action
+from core.db.reports import State as ReportState
+from core.db.reviews import State as ReviewState
 from core.gates import Gate
 from core.import_progress import State
 from core.keeping import Keeps
@@ -41,7 +43,10 @@ ERRORS = {
     "not_kept": Words("This picture is not kept", "The settings of its collection say so."),
     "not_ready": Words("Not ready yet", "A worker has not looked at this photo yet."),
     "import_not_found": Words("There is no such import", _NOT_THERE),
-    "wrong_state": Words("This import is not in a state for that"),
+    "wrong_state": Words("This is not in a state for that"),
+    "report_not_found": Words("There is no such report", _NOT_THERE),
+    "report_failed": Words("This report cannot be made"),
+    "review_item_not_found": Words("There is no such question", _NOT_THERE),
     "offset_mismatch": Words(
         "These bytes belong somewhere else", "Ask how many bytes are there, and go on behind them."
     ),
@@ -200,6 +205,22 @@ IMPORT_STATES = {
 }
 """By the state of an import."""
 
+REPORT_STATES = {
+    ReportState.WAITING: Words("Waiting", "A worker makes it as soon as one is free."),
+    ReportState.RUNNING: Words("Being made"),
+    ReportState.DONE: Words("Done"),
+    ReportState.FAILED: Words("Failed"),
+    ReportState.CANCELLED: Words("Cancelled"),
+}
+"""By the state of a report."""
+
+REVIEW_STATES = {
+    ReviewState.OPEN: Words("Open", "Nothing waits for a decision."),
+    ReviewState.LATER: Words("Later", "Nothing was put off."),
+    ReviewState.DECIDED: Words("Decided", "Nothing was decided yet."),
+}
+"""By the state of an item of the inbox: its name, and what is said where there is none."""
+
 DUPLICATES = {
     OnDuplicate.SKIP: "Skip them",
     OnDuplicate.UPDATE: "Update what is said of them",
@@ -290,6 +311,13 @@ NOTES = {
     "import_cancelled": "The import was cancelled; what was indexed stays.",
     "import_retried": "They are tried again.",
     "import_deleted": "The import was forgotten; its photos stay.",
+    "reports_asked": "A worker sees to it; this page says how far it is.",
+    "report_cancelled": "The report is given up.",
+    "report_deleted": "This version was forgotten.",
+    "group_named": "These faces have a name now.",
+    "item_decided": "Decided. The history and the inbox can undo it.",
+    "item_later": "Put off; it waits in the inbox under Later.",
+    "item_asked": "Taken back: it is asked again.",
     "key_revoked": "The key does not work any more.",
 }
 """What a page says once after a form was sent, by the ``note`` of its address."""

@@ -39,6 +39,16 @@ SELECT DISTINCT ON (name)
  WHERE collection_id = %(collection_id)s AND state = 'done'
  ORDER BY name, id DESC;
 
+-- name: last
+-- The newest version of each, whatever became of it.
+SELECT DISTINCT ON (name)
+       id, collection_id, name, actor, state, step, done, total, detail, attempts, previous_id,
+       findings, added, gone, summary, uuid_extract_timestamp(id) AS created_at, started_at,
+       finished_at
+  FROM reports
+ WHERE collection_id = %(collection_id)s
+ ORDER BY name, id DESC;
+
 -- name: claim
 -- All that wait of the collection whose report waits longest: they read the same.
 UPDATE reports

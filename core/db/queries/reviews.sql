@@ -24,6 +24,12 @@ SELECT id, collection_id, source, key, kind, score, sides, facts, state, decisio
        decided_at, change_id, uuid_extract_timestamp(id) AS created_at
   FROM review_items WHERE id = %(id)s;
 
+-- name: many
+SELECT id, collection_id, source, key, kind, score, sides, facts, state, decision, decided_by,
+       decided_at, change_id, uuid_extract_timestamp(id) AS created_at
+  FROM review_items WHERE id = ANY(%(ids)s)
+ ORDER BY score DESC, id DESC;
+
 -- name: lock
 SELECT id, collection_id, source, key, kind, score, sides, facts, state, decision, decided_by,
        decided_at, change_id, uuid_extract_timestamp(id) AS created_at
@@ -40,6 +46,23 @@ SELECT id, collection_id, source, key, kind, score, sides, facts, state, decisio
         OR (score, id) < (%(after_score)s::real, %(after_id)s::uuid))
  ORDER BY score DESC, id DESC
  LIMIT %(limit)s;
+
+-- name: before
+-- The nearest one ahead, in the order of page.
+SELECT id, collection_id, source, key, kind, score, sides, facts, state, decision, decided_by,
+       decided_at, change_id, uuid_extract_timestamp(id) AS created_at
+  FROM review_items
+ WHERE collection_id = %(collection_id)s AND state = %(state)s
+   AND (%(source)s::text IS NULL OR source = %(source)s)
+   AND (score, id) > (%(score)s::real, %(id)s::uuid)
+ ORDER BY score, id
+ LIMIT 1;
+
+-- name: of_keys
+SELECT id, collection_id, source, key, kind, score, sides, facts, state, decision, decided_by,
+       decided_at, change_id, uuid_extract_timestamp(id) AS created_at
+  FROM review_items
+ WHERE collection_id = %(collection_id)s AND source = %(source)s AND key = ANY(%(keys)s);
 
 -- name: counts
 SELECT source, state, count(*) AS count FROM review_items
