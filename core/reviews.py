@@ -77,6 +77,11 @@ class Question:
     item: Item
     sides: tuple[Side, ...]
 
+    @classmethod
+    def of(cls, item: Item) -> "Question":
+        """Read an item."""
+        return cls(item, tuple(Side.from_json(side) for side in item.sides))
+
     @property
     def face(self) -> UUID:
         """The face in question."""
@@ -177,12 +182,13 @@ def decide(conn: Connection, item_id: UUID, decision: Decision, *, actor: str) -
         item = rows.get(conn, item_id, lock=True)
         if item is None or not item.is_open:
             raise WrongState("This was decided already.")
-        question = Question(item, tuple(Side.from_json(side) for side in item.sides))
+        question = Question.of(item)
         if _is_outdated(conn, question):
             rows.settle(conn, item_id)
             settled = True
         else:
             _perform(conn, question, decision, actor)
+            _settle_others(conn, question)
     if settled:
         raise WrongState("What this is about was changed meanwhile.")
     return get(conn, item_id)
@@ -231,6 +237,16 @@ def _perform(conn: Connection, question: Question, decision: Decision, actor: st
     said = act(conn, question, change_id, actor)
     constraints.add(conn, item.collection_id, said, change_id=change_id)
     rows.decide(conn, item.id, decision.value, actor=actor, change_id=change_id)
+
+
+def _settle_others(conn: Connection, question: Question) -> None:
+    """Settle what asks about the same people or faces, and was answered by this decision, too."""
+    people_meant = [side.person_id for side in question.sides if side.person_id]
+    faces = [side.faces[0] for side in question.sides if side.faces]
+    home = question.item.collection_id
+    for item in rows.open_about(conn, home, people=people_meant, faces=faces):
+        if _is_outdated(conn, Question.of(item)):
+            rows.settle(conn, item.id)
 
 
 def _is_outdated(conn: Connection, question: Question) -> bool:

@@ -148,6 +148,18 @@ def of_keys(conn: Connection, collection_id: UUID, source: str, keys: Sequence[s
     return fetch_all(conn, Item, SQL["of_keys"], params)
 
 
+def open_about(
+    conn: Connection, collection_id: UUID, *, people: Sequence[UUID], faces: Sequence[UUID]
+) -> list[Item]:
+    """Return the items that wait and show one of these people, or have one of these faces in front."""
+    params = {
+        "collection_id": collection_id,
+        "people": [str(each) for each in people],
+        "faces": [str(each) for each in faces],
+    }
+    return fetch_all(conn, Item, SQL["open_about"], params)
+
+
 def counts(conn: Connection, collection_id: UUID) -> list[Count]:
     """Return how many items there are, by source and state."""
     return fetch_all(conn, Count, SQL["counts"], {"collection_id": collection_id})

@@ -207,8 +207,12 @@ def fact_text(key: str, value: float | int | str | None) -> str:
 
 
 def facts(found: Found) -> list[tuple[str, str]]:
-    """Return the facts of a finding or an item, each with what it is called."""
-    return [(_ALL_FACTS[key], fact_text(key, value)) for key, value in found.facts.items()]
+    """Return the facts of a finding or an item, each with what it is called, in a fixed order."""
+    return [
+        (label, fact_text(key, found.facts[key]))
+        for key, label in _ALL_FACTS.items()
+        if key in found.facts
+    ]
 
 
 def sentence(found: Found, names: Names) -> str:

@@ -104,14 +104,14 @@ def test_whoever_was_deleted_has_no_name() -> None:
     )
 
 
-def test_facts_are_shown_with_their_names() -> None:
+def test_facts_are_shown_with_their_names_in_a_fixed_order() -> None:
     facts = {"pairs": 1200, "own_pairs_lost": None, "maybe_one_person": 0, "best_cosine": 0.5}
 
     assert words.facts(finding("above", facts)) == [
+        ("Best cosine", "0.500"),
         ("Pairs of faces", "1,200"),
         ("Own pairs that it loses", "none"),
         ("May be one person", "no"),
-        ("Best cosine", "0.500"),
     ]
 
 

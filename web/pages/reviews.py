@@ -193,6 +193,7 @@ def _rendered(template: str, place: Place, problem: Trouble | None = None) -> st
         refused=refused,
         words=words,
         keys={decision.value: (DECISIONS[decision], key) for decision, key in KEYS.items()},
+        is_fragment=forms.wants_fragment(),
         problem=problem,
         **parts,
     )

@@ -64,6 +64,17 @@ SELECT id, collection_id, source, key, kind, score, sides, facts, state, decisio
   FROM review_items
  WHERE collection_id = %(collection_id)s AND source = %(source)s AND key = ANY(%(keys)s);
 
+-- name: open_about
+-- Of some hundreds that wait; each shows its first face in front.
+SELECT id, collection_id, source, key, kind, score, sides, facts, state, decision, decided_by,
+       decided_at, change_id, uuid_extract_timestamp(id) AS created_at
+  FROM review_items
+ WHERE collection_id = %(collection_id)s AND state IN ('open', 'later')
+   AND EXISTS (SELECT 1 FROM jsonb_array_elements(sides) AS side
+                WHERE side ->> 'person_id' = ANY(%(people)s::text[])
+                   OR side -> 'faces' ->> 0 = ANY(%(faces)s::text[]))
+ ORDER BY id;
+
 -- name: counts
 SELECT source, state, count(*) AS count FROM review_items
  WHERE collection_id = %(collection_id)s

@@ -133,6 +133,24 @@ def test_what_was_changed_meanwhile_is_settled_and_told(
     assert [each.id for each in items(inbox, State.SETTLED)] == [first.id]
 
 
+def test_what_a_decision_answers_too_is_not_asked_again(
+    visitor: Visitor, inbox: Cast, root: str
+) -> None:
+    first = items(inbox)[0]
+    with inbox.conn.transaction():
+        inbox.conn.execute(
+            "INSERT INTO review_items (collection_id, source, key, kind, score, sides, facts)"
+            " SELECT collection_id, 'look-alikes', key, 'above', score, sides, facts"
+            " FROM review_items WHERE id = %s",
+            [first.id],
+        )
+
+    visitor.post(root, item=str(first.id), decision="same")
+
+    assert {each.source for each in items(inbox, State.SETTLED)} == {"look-alikes"}
+    assert len(items(inbox)) == 2
+
+
 def test_questions_are_chosen_by_their_source_and_walked_through(
     visitor: Visitor, inbox: Cast, root: str
 ) -> None:

@@ -14,11 +14,18 @@ async function bring(address, options = {}) {
   desk.ariaBusy = "false";
   if (text == null || !response.headers.has("X-Fragment")) return false;
   desk.innerHTML = text;
-  if (response.redirected || !options.method) history.replaceState(null, "", response.url);
-  tell([...desk.querySelectorAll("[data-said], [role=alert]")].map((part) => part.innerText).join(" "));
+  if (response.redirected || !options.method) remember(response.url);
+  tell([...desk.querySelectorAll("[data-said]")].map((part) => part.innerText).join(" "));
   desk.querySelector("[data-focus], .several input")?.focus({ preventScroll: true });
   desk.scrollIntoView({ block: "nearest" });
   return true;
+}
+
+// The address stays that of the question; a note comes once.
+function remember(shown) {
+  const address = new URL(shown);
+  address.searchParams.delete("note");
+  history.replaceState(null, "", address);
 }
 
 function tell(text) {
