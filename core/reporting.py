@@ -134,6 +134,20 @@ def overview(conn: Connection, collection_id: UUID) -> list[Standing]:
     return [Standing(name, made.get(name), last.get(name)) for name in registry.REPORTS]
 
 
+def newest(conn: Connection, collection_id: UUID, name: str) -> Report:
+    """Return the newest version of a report that was made.
+
+    Raises:
+        InvalidRequest: There is no such report.
+        ReportNotFound: It was never made.
+    """
+    registry.require(name)
+    made = [each for each in rows.latest(conn, collection_id) if each.name == name]
+    if not made:
+        raise ReportNotFound(f"{name!r} that was made")
+    return made[0]
+
+
 def findings(
     conn: Connection,
     report: Report,

@@ -65,8 +65,12 @@ def facts(report: Report) -> list[tuple[str, str]]:
     """Return single numbers of the whole, each with what it is called."""
     summary = report.summary
     kinds = [(KINDS[kind], f"{count:,}") for kind, count in summary.get("kinds", {}).items()]
-    shown = [name for name in LABELS if name in summary and (name, summary[name]) != NOT_TOLD]
-    told = [(LABELS[name], _text(summary[name])) for name in shown]
+    told = [
+        (label, _text(summary[name]))
+        for name, label in LABELS.items()
+        # Those of activity list people under this name.
+        if isinstance(summary.get(name), float | int | str) and (name, summary[name]) != NOT_TOLD
+    ]
     rates = _rates(summary) if report.name == health.NAME else []
     return [*kinds, *told, *rates]
 

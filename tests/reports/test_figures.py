@@ -46,6 +46,7 @@ def test_every_number_that_reports_make_is_called_something(town: Cast) -> None:
 
         named = {figures.LABELS[key] for key in single if (key, summary[key]) != figures.NOT_TOLD}
         assert named <= set(told)
+        assert all(isinstance(value, str) for value in told.values())
 
 
 def test_a_version_says_how_it_differs_from_the_one_before() -> None:

@@ -21,6 +21,11 @@ from web.cli.common import FaceSearchGroup, Lazy
         "search": Lazy("web.cli.search", "Find the people of a photo, or who looks like somebody."),
         "together": Lazy("web.cli.together", "Find photos with some people, and without others."),
         "people": Lazy("web.cli.people", "Name people, merge and split them, undo."),
+        "report": Lazy("web.cli.report", "Find duplicates, wrong labels, look-alikes and more."),
+        "reports": Lazy(
+            "web.cli.reports", "Look at reports that were made; cancel or delete them."
+        ),
+        "review": Lazy("web.cli.review", "Decide what reports ask about faces."),
         "blobs": Lazy("web.cli.blobs", "Find files that are missing, and those of nothing."),
         "login": Lazy("web.cli.keys", "Print a one-time login link."),
         "keys": Lazy("web.cli.keys", "Create, list and revoke API keys."),

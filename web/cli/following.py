@@ -84,7 +84,7 @@ def follow(services: Services, work: Work, *, ring: Callable[[], None]) -> Work:
     try:
         with Progress(*columns, console=console(), transient=True) as progress:
             task = progress.add_task("waiting", total=None)
-            alone_from = time.monotonic() + (PATIENCE_S if _has_worker(services) else 0)
+            alone_from = time.monotonic() + (PATIENCE_S if has_worker(services) else 0)
             while True:
                 with services.pool.connection() as conn:
                     look = indexes.look(conn, work)
@@ -120,12 +120,13 @@ def _show(progress: Progress, task: TaskID, look: Look) -> None:
 def _left(services: Services, *, here: bool) -> str:
     if not here:
         return "It goes on without this command; see `facesearch index status`."
-    if _has_worker(services):
+    if has_worker(services):
         return "Stopped here; a worker begins it anew."
     return "Stopped; it waits for a worker, or for the same command again."
 
 
-def _has_worker(services: Services) -> bool:
+def has_worker(services: Services) -> bool:
+    """Say whether a worker is up that takes work."""
     try:
         return any(worker.ready for worker in workers_seen.workers(services.broker))
     except BrokerUnavailable:

@@ -24,7 +24,12 @@ def _into_folder(_ctx: click.Context, _option: click.Parameter, plots: Path | No
     return plots and _ready(plots)
 
 
-def _into_file(_ctx: click.Context, _option: click.Parameter, report: Path | None) -> Path | None:
+def into_file(_ctx: click.Context, _option: click.Parameter, report: Path | None) -> Path | None:
+    """Return where an option says a file goes, once its folder is there.
+
+    Raises:
+        click.BadParameter: Nothing can be written there.
+    """
     return report and _ready(report.parent) / report.name
 
 
@@ -45,7 +50,7 @@ plots_option: Option = click.option(
 )  # fmt: skip
 report_option: Option = click.option(
     "--report", type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    metavar="FILE.html", callback=_into_file, help="Write tables and curves as one HTML file.",
+    metavar="FILE.html", callback=into_file, help="Write tables and curves as one HTML file.",
 )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """A report as one JSON document, with all of its findings."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from core.db.changes import Named
 from core.reports import words
@@ -30,8 +31,18 @@ def plain(told: Told) -> dict[str, Any]:
         "score": finding.score,
         "new": finding.is_new,
         "sentence": told.sentence,
-        "sides": [_side(side, told) for side in told.sides],
+        "sides": [plain_side(side, told.people) for side in told.sides],
         "facts": finding.facts,
+    }
+
+
+def plain_side(side: Side, people: Mapping[UUID, Named]) -> dict[str, Any]:
+    """Return what JSON says of a side."""
+    return {
+        "person": None if side.person_id is None else _person(people[side.person_id]),
+        "image_id": side.image_id,
+        "faces": [{"id": face} for face in side.faces],
+        "face_count": side.count,
     }
 
 
@@ -52,15 +63,6 @@ def _head(content: Content) -> dict[str, Any]:
         "created_at": report.created_at,
         "started_at": report.started_at,
         "finished_at": report.finished_at,
-    }
-
-
-def _side(side: Side, told: Told) -> dict[str, Any]:
-    return {
-        "person": None if side.person_id is None else _person(told.people[side.person_id]),
-        "image_id": side.image_id,
-        "faces": [{"id": face} for face in side.faces],
-        "face_count": side.count,
     }
 
 
