@@ -5,7 +5,7 @@ and is kept as constraints, which searches, clusters and later reports respect.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Final, TypeAlias
@@ -101,7 +101,18 @@ def take_up(conn: Connection, name: str, collection_id: UUID, found: Sequence[Fi
     """Ask about what a report found, and settle what it does not find any more."""
     if name in ASKED:
         asked = [each for each in found if each.kind in ASKED[name]][:MOST_ASKED]
+        asked = [replace(each, score=_surety(each)) for each in asked]
         rows.take_up(conn, collection_id, name, asked, whole=True)
+
+
+def _surety(finding: Finding) -> float:
+    """Return how sure a finding is, about 0 to 1: items of all reports stand in one line.
+
+    A report of groups ranks them by their sizes, and one of faces of one name by how unlike they are.
+    """
+    if finding.kind == "suggested":
+        return float(finding.facts["suggested_cosine"] or 0)
+    return finding.score / 2 if finding.kind == "one_name" else finding.score
 
 
 def get(conn: Connection, item_id: UUID) -> Item:

@@ -252,3 +252,12 @@ def test_items_are_given_in_pages_the_surest_first(look: Look, town: Cast) -> No
     scores = [each.score for each in pages]
     assert len(pages) == len({each.id for each in pages}) == 6
     assert scores == sorted(scores, reverse=True)
+
+
+def test_items_of_all_reports_are_ranked_by_how_sure_they_are(look: Look, town: Cast) -> None:
+    town.add(near(WHO[3], 0.9, 20, seed=30))  # a large group, which is no surer for that
+
+    found = look()
+
+    assert found["suggested"].score == pytest.approx(found["suggested"].facts["suggested_cosine"])
+    assert all(0 <= each.score <= 1 for each in found.values())

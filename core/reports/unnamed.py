@@ -80,7 +80,8 @@ def _about(material: Material, ordered: NDArray[np.int64]) -> tuple[UUID, ...]:
 def _suggested(material: Material, faces: NDArray[np.int64]) -> tuple[int, float] | None:
     """Return whom a group looks like, and how much; None: nobody.
 
-    Whoever is at home in the group, else who has the nearest faces at or above the threshold.
+    Whoever is at home in the group, else who has the nearest faces at or above the threshold, if that is
+    so for the mean of the group's faces.
     """
     owner = material.homes.owner.get(int(material.clusters[faces[0]]))
     candidates = {} if owner is None else {owner: 2.0}
@@ -93,9 +94,10 @@ def _suggested(material: Material, faces: NDArray[np.int64]) -> tuple[int, float
             candidates[person] = max(candidates.get(person, -1.0), cosine)
     for person in sorted(candidates, key=lambda each: -candidates[each]):
         refused = any((face, person) in material.apart.not_people for face in faces.tolist())
-        if not refused:
-            cosines = material.cosines(faces, material.members[person])
-            return person, float(cosines.max(axis=1).mean())
+        cosines = material.cosines(faces, material.members[person])
+        mean = float(cosines.max(axis=1).mean())
+        if not refused and (person == owner or mean >= material.collection.threshold):
+            return person, mean
     return None
 
 

@@ -294,3 +294,19 @@ def test_health_counts_every_pair_of_named_faces(material: Material, truth: Trut
     assert summary["faces"] == len(truth.ids)
     assert summary["unnamed_faces"] == truth.owners.count(None)
     assert sum(day["faces"] for day in summary["growth"]) == len(truth.ids)
+
+
+def test_a_group_of_which_one_face_alone_looks_like_somebody_has_no_suggestion(
+    cast: Callable[[], Cast],
+) -> None:
+    made = cast()
+    ann, other = directions(2, seed=60)
+    made.add(near(ann, 0.95, 3, seed=1), "Ann")
+    group = near(other, 0.9, 6, seed=2)
+    group[0] = near(other, 0.8, 1, seed=3)[0] * 0.9 + ann * 0.42
+    group[0] /= np.linalg.norm(group[0])
+    made.add(group)
+
+    found = [each for each in unnamed.make(made.material()).findings if each.facts["faces"] == 6]
+
+    assert [each.kind for each in found] == ["group"]
