@@ -7,8 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from core.counting import counted
 from core.db.reports import Report
-from core.reports import activity, health
-from core.reports.words import KINDS
+from core.reports import activity, health, words
 
 Summary: TypeAlias = Mapping[str, Any]
 
@@ -64,7 +63,9 @@ def moment(when: datetime) -> str:
 def facts(report: Report) -> list[tuple[str, str]]:
     """Return single numbers of the whole, each with what it is called."""
     summary = report.summary
-    kinds = [(KINDS[kind], f"{count:,}") for kind, count in summary.get("kinds", {}).items()]
+    kinds = [
+        (words.kind_words(kind), f"{count:,}") for kind, count in summary.get("kinds", {}).items()
+    ]
     told = [
         (label, _text(summary[name]))
         for name, label in LABELS.items()

@@ -17,6 +17,7 @@ from core.db import reports as rows
 from core.db.reports import Report
 from core.errors import ReportNotFound, WrongState
 from core.pictures import encode_crop
+from core.reports import plotted
 from core.reports.files import content, layout, pictures
 from core.reports.files.content import Content
 from core.reports.files.formats import Format, name_of, write
@@ -286,3 +287,30 @@ def test_files_are_called_by_what_they_are(town: Cast, make: Make) -> None:
 
     assert report.finished_at is not None
     assert name_of(report, Format.PDF) == f"two-names-{report.finished_at:%Y-%m-%d}.pdf"
+
+
+def test_plots_are_inside_for_light_and_for_dark(town: Cast, make: Make) -> None:
+    report = make("health")
+    titles = list(plotted.titles("health", report.summary).values())
+
+    page = Page(file(town, report, Format.HTML))
+    printed = file(town, report, Format.PDF)
+
+    assert page.tags.count("picture") == page.tags.count("source") == len(titles) == 3
+    assert all(each.startswith("data:image/png;base64,") for each in page.addresses)
+    assert len(set(page.addresses)) == 6
+    assert printed.count(b"/Subtype /Image") == 3
+    assert set(titles) <= set(pdfs.text(printed).splitlines())
+
+
+def test_photos_stand_side_by_side_by_their_names(town: Cast, make: Make) -> None:
+    one, other = near(directions(9)[7], 0.999, 2, seed=70)
+    for vector in (one, other):
+        town.add(vector[None])
+    report = make("duplicates")
+
+    [card] = layout.cards(Content.of(town.services, report.id))
+
+    assert [panel.is_photo for panel in card.panels] == [True, True]
+    assert {panel.note for panel in card.panels} == {"made-up.jpg, 8 × 8 pixels"}  # noqa: RUF001
+    assert [panel.pictures for panel in card.panels] == [(None,), (None,)]

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
+from core.db.reports import Report
 from core.reports import figures
-from core.reports.files import layout
+from core.reports.files import drawings, layout
 from core.reports.files.content import Content
 from core.reports.files.layout import Card
 
@@ -29,6 +30,7 @@ def write(content: Content) -> Iterator[bytes]:
     ).from_string(text)
     stream = page.stream(
         head=layout.head(content),
+        drawings=_drawings(content.report),
         tables=figures.tables(content.report),
         findings=map(_shown, layout.cards(content)),
         notes=layout.notes(content),
@@ -36,6 +38,18 @@ def write(content: Content) -> Iterator[bytes]:
     stream.enable_buffering(PIECE)
     for piece in stream:
         yield piece.encode()
+
+
+def _drawings(report: Report) -> list[dict[str, str]]:
+    both = zip(drawings.drawn(report, "light"), drawings.drawn(report, "dark"), strict=True)
+    return [
+        {
+            "title": light.title,
+            "light": _embedded("png", light.png),
+            "dark": _embedded("png", dark.png),
+        }
+        for light, dark in both
+    ]
 
 
 def _shown(card: Card) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from fpdf.fonts import TTFFont
 
 from core.reports import figures
 from core.reports.figures import Table
-from core.reports.files import layout
+from core.reports.files import drawings, layout
 from core.reports.files.content import Content
+from core.reports.files.drawings import Drawing
 from core.reports.files.layout import Card, Panel
 from core.reports.files.pictures import Jpeg
 
@@ -29,6 +30,7 @@ MARGIN: Final = 15.0
 GAP: Final = 4.0
 CROP: Final = 17.0
 PHOTO: Final = 40.0
+PLOT: Final = 70.0
 BETWEEN: Final = 1.5
 """Pictures."""
 LABELS: Final = 62.0
@@ -159,6 +161,8 @@ def write(content: Content) -> Iterator[bytes]:
     paper.say(head.about, colour=SOFT)
     paper.ln(GAP)
     _facts(paper, head.facts)
+    for drawing in drawings.drawn(content.report, "light"):
+        _drawing(paper, drawing)
     for table in figures.tables(content.report):
         _table(paper, table)
     for card in layout.cards(content):
@@ -175,6 +179,15 @@ def write(content: Content) -> Iterator[bytes]:
 def _facts(paper: Paper, facts: Sequence[tuple[str, str]]) -> None:
     for each in facts:
         _row(paper, each, (LABELS, paper.epw - LABELS), (SOFT, INK))
+
+
+def _drawing(paper: Paper, drawing: Drawing) -> None:
+    title = paper.height_of(drawing.title, HEADING, bold=True)
+    if paper.will_page_break(GAP + title + PLOT):
+        paper.add_page()
+    paper.ln(GAP)
+    paper.say(drawing.title, HEADING, bold=True)
+    paper.image(BytesIO(drawing.png), paper.l_margin, h=PLOT, alt_text=drawing.title)
 
 
 def _table(paper: Paper, table: Table) -> None:

@@ -2,18 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from core import reporting
 from core.counting import counted
-from core.reports import duplicates, figures, words, wrong_labels
+from core.reports import figures, telling, words
 from core.reports.files import pictures
 from core.reports.files.content import Content
 from core.reports.files.pictures import MOST_FINDINGS, Jpeg, Shown
 from core.reports.finding import Side
-from core.reports.words import KINDS
-
-NAMELESS: Final = "No name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,7 @@ class Panel:
     """One side of a finding.
 
     Attributes:
-        note: How much there is of it.
+        note: How much there is of it, or which photo it is.
         pictures: JPEG, best first; None where one is not kept, or was deleted.
     """
 
@@ -87,16 +83,14 @@ def cards(content: Content) -> Iterator[Card]:
     """
     for shown in pictures.shown(content):
         finding = shown.told.finding
-        panels = zip(shown.told.sides, shown.pictures, strict=True)
+        titles = words.side_words(finding, telling.names(shown.told.people))
+        sides = zip(titles, shown.told.sides, shown.pictures, strict=True)
         yield Card(
             number=finding.position + 1,
-            kind=KINDS[finding.kind],
+            kind=words.kind_words(finding.kind),
             is_new=finding.is_new,
             sentence=shown.told.sentence,
-            panels=tuple(
-                _panel(content, shown, place, side, shown_there)
-                for place, (side, shown_there) in enumerate(panels)
-            ),
+            panels=tuple(_panel(shown, *each) for each in sides),
             facts=_facts(content, finding.facts),
         )
 
@@ -132,16 +126,13 @@ def _finds(content: Content) -> bool:
     return bool(words.fact_words(content.report.name))
 
 
-def _panel(
-    content: Content, shown: Shown, place: int, side: Side, there: tuple[Jpeg | None, ...]
-) -> Panel:
-    if content.report.name == duplicates.NAME:
-        photo = None if side.image_id is None else shown.photos.get(side.image_id)
-        if photo is None:
-            return Panel("A photo", "deleted since", True, there)
-        size = f"{photo.width:,} × {photo.height:,} pixels"  # noqa: RUF001
-        return Panel(photo.filename or "A photo", size, True, there)
-    in_question = content.report.name == wrong_labels.NAME and place == 0
-    faces = "this face" if in_question else counted(side.count, "face")
-    note = faces if side.count <= len(there) else f"{faces}, {len(there)} shown"
-    return Panel(shown.told.name(side) or NAMELESS, note, False, there)
+def _panel(shown: Shown, title: str, side: Side, there: tuple[Jpeg | None, ...]) -> Panel:
+    if not shown.of_photos:
+        faces = counted(side.count, "face")
+        note = faces if side.count <= len(there) else f"{faces}, {len(there)} shown"
+        return Panel(title, note, False, there)
+    photo = None if side.image_id is None else shown.photos.get(side.image_id)
+    if photo is None:
+        return Panel(title, "deleted since", True, there)
+    size = f"{photo.width:,} × {photo.height:,} pixels"  # noqa: RUF001
+    return Panel(title, f"{photo.filename}, {size}" if photo.filename else size, True, there)

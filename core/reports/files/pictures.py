@@ -40,11 +40,13 @@ class Shown:
     """A finding with its pictures.
 
     Attributes:
+        of_photos: Its sides are photos, and no faces.
         pictures: Of each side; None where one is not kept, or was deleted.
         photos: Of the sides that are photos, those that are there.
     """
 
     told: Told
+    of_photos: bool
     pictures: tuple[tuple[Jpeg | None, ...], ...]
     photos: Mapping[UUID, Image]
 
@@ -57,21 +59,22 @@ def shown(content: Content) -> Iterator[Shown]:
         OSError, StorageUnavailable: Pictures cannot be read.
     """
     told = content.findings(MOST_FINDINGS)
+    of_photos = content.report.name == duplicates.NAME
     with ThreadPoolExecutor(BLOBS_AT_ONCE, thread_name_prefix="blobs") as readers:
         while some := list(islice(told, AT_ONCE)):
-            keys = [_keys(each, content.report.name) for each in some]
+            keys = [_keys(each, of_photos=of_photos) for each in some]
             wanted = list(dict.fromkeys(key for sides in keys for side in sides for key in side))
             photos = _photos(content, wanted)
             read = readers.map(partial(_picture, content.services.blobs, photos), wanted)
             found = dict(zip(wanted, read, strict=True))
             for each, sides in zip(some, keys, strict=True):
                 pictures = tuple(tuple(found[key] for key in side) for side in sides)
-                yield Shown(each, pictures, photos)
+                yield Shown(each, of_photos, pictures, photos)
 
 
-def _keys(told: Told, name: str) -> list[list[Key]]:
-    """Return what is shown of each side: of duplicates the photos, else faces."""
-    if name == duplicates.NAME:
+def _keys(told: Told, *, of_photos: bool) -> list[list[Key]]:
+    """Return what is shown of each side: photos, or faces."""
+    if of_photos:
         return [[(Kind.THUMBNAIL, side.image_id)] if side.image_id else [] for side in told.sides]
     most = MOST_PICTURES if len(told.sides) > 1 else 2 * MOST_PICTURES
     return [[(Kind.CROP, face) for face in side.faces[:most]] for side in told.sides]
