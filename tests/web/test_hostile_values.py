@@ -38,16 +38,21 @@ def ids(client) -> dict[str, str]:
     image = client.add(team, (10, 0))
     face_id = image["faces"][0]["id"]
     person_id = client.name(team, "Ada", face_id)["id"]
-    changed = client.get(f"/v1/collections/{team}/changes").json["items"][0]
     imported = client.post(f"/v1/collections/{team}/imports", json={"source": "files"}).json
+    [change] = client.get(f"/v1/collections/{team}/changes").json["items"]
+    [report] = client.post(f"/v1/collections/{team}/reports", json={"names": ["health"]}).json[
+        "items"
+    ]
     return {
         "collection_id": team,
         "job_id": uploaded["job_id"],
         "image_id": image["id"],
         "face_id": face_id,
         "person_id": person_id,
-        "change_id": changed["id"],
         "import_id": imported["id"],
+        "change_id": change["id"],
+        "report_id": report["id"],
+        "item_id": str(uuid4()),
         "name": "a.jpg",
     }
 
@@ -104,6 +109,7 @@ def test_a_hostile_member_of_a_body_is_refused_or_stored_as_it_is(
         usual = {
             "name": "team", "face_ids": [ids["face_id"]], "query": {"face_id": ids["face_id"]},
             "action": "rebuild", "source": "files", "person_ids": [ids["person_id"]],
+            "ids": [ids["item_id"]], "decision": "same",
         }  # fmt: skip
         good = {name: usual[name] for name in schema.get("required", [])}
         for member in schema["properties"]:

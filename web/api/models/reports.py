@@ -15,7 +15,7 @@ from core.reports.files.formats import Format
 from core.reports.finding import Side
 from core.reports.registry import REPORTS
 from web.api.models.changes import Somebody
-from web.api.models.common import Answer, Body, Page, PageQuery, Query
+from web.api.models.common import Answer, Body, Page, PageQuery, Query, Text
 from web.api.models.faces import crop_url
 from web.api.models.images import thumbnail_url
 
@@ -50,7 +50,7 @@ class ReportsQuery(PageQuery):
 class FindingsQuery(PageQuery):
     """Which findings."""
 
-    kind: str | None = Field(None, max_length=50, description="Only those of this kind.")
+    kind: Text | None = Field(None, description="Only those of this kind.")
     new: bool = Field(False, description="Only those that the version before does not have.")
 
 
