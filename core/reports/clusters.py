@@ -54,6 +54,8 @@ def find(
         images: A number for the photo of each face: nobody is twice in one.
     """
     count = len(halves)
+    if not count:
+        return np.empty(0, np.int64)
     first, second, cosines = links(edges, scale.link(count))
     found = np.full(count, -1, np.int64)
     made = 0
@@ -98,15 +100,20 @@ def components(
     cosines: NDArray[np.float32],
     least: float,
 ) -> list[NDArray[np.int64]]:
-    """Return the faces of each component; one that is too large is cut by firmer links alone."""
+    """Return the faces of each component; one that is too large is cut by firmer links alone, and where those
+    are of one vector, into parts of `LARGEST`.
+    """
     kept = cosines >= least
     matrix = coo_matrix((kept[kept], (first[kept], second[kept])), shape=(count, count))
     parts, labels = connected_components(matrix, directed=False)
     order = np.argsort(labels, kind="stable")
     found = []
     for faces in np.split(order, np.searchsorted(labels[order], np.arange(1, parts))):
-        if len(faces) <= LARGEST or least > 1:
+        if len(faces) <= LARGEST:
             found.append(faces)
+            continue
+        if least > 1:
+            found += np.split(faces, range(LARGEST, len(faces), LARGEST))
             continue
         inside = np.isin(first, faces) & np.isin(second, faces)
         a, b = (np.searchsorted(faces, ends[inside]) for ends in (first, second))

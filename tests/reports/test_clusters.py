@@ -112,6 +112,18 @@ def test_a_component_that_is_too_large_is_cut_by_firmer_links(
     assert sorted(sorted(part.tolist()) for part in found) == [list(range(9)), list(range(9, 18))]
 
 
+def test_a_component_of_one_vector_is_cut_into_parts_that_fit_into_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clusters, "LARGEST", 10)
+    first, second = np.triu_indices(25, 1)
+
+    found = clusters.components(25, first, second, np.ones(len(first), np.float32), 0.4)
+
+    assert [len(part) for part in found] == [10, 10, 5]
+    assert sorted(np.concatenate(found).tolist()) == list(range(25))
+
+
 def test_links_are_mutual_or_have_neighbours_in_common() -> None:
     # 0 and 1 count each other; 3 counts 0 and shares with it; 4 counts 0 and shares nothing.
     near_to = np.array([[1, 2, 5], [0, 2, 5], [0, 1, 5], [0, 1, 2], [0, 6, 7]] + [[-1, -1, -1]] * 3)
