@@ -10,6 +10,7 @@ from uuid import UUID
 
 from core import collections, constraints
 from core.db import arrivals as rows
+from core.db import collections as collection_rows
 from core.db import graphs as graph_rows
 from core.db import people as people_rows
 from core.db import reviews as review_rows
@@ -75,6 +76,7 @@ def look_at_new(services: Services, ending: Event) -> int:
 
 
 def _look_at_some(conn: Connection, services: Services, collection_id: UUID) -> int:
+    collection_rows.hold(conn, [collection_id])
     try:
         collection = collections.get(conn, collection_id)
     except CollectionNotFound:
@@ -90,7 +92,9 @@ def _look_at_some(conn: Connection, services: Services, collection_id: UUID) -> 
         for each in _looks(conn, collection, near)
         if (finding := _judge(conn, collection, each)) is not None
     ]
-    review_rows.take_up(conn, collection_id, ARRIVAL, found, whole=False)
+    # Of two who came together, each is found from the other's side.
+    once = list({finding.key: finding for finding in found}.values())
+    review_rows.take_up(conn, collection_id, ARRIVAL, once, whole=False)
     rows.done(conn, faces)
     return len(faces)
 

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from core import collections, naming, reviews
+from core.db import collections as collection_rows
 from core.db import people as people_rows
 from core.db import reports as rows
 from core.db.people import Person
@@ -308,12 +309,19 @@ class _Run:
         if not rows.is_ours(self.conn, report.id, self.lease):
             return
         outcome = registry.REPORTS[report.name](material)
+        if report.name == unnamed.NAME:  # while it is ours: whoever decides reads the groups
+            unnamed.store(material)
         with self.conn.transaction():
+            collection_rows.hold(self.conn, [report.collection_id])
             if rows.is_ours(self.conn, report.id, self.lease, lock=True):
                 rows.finish(self.conn, report, outcome.findings, outcome.summary)
-                reviews.take_up(self.conn, report.name, report.collection_id, outcome.findings)
-        if report.name == unnamed.NAME:
-            unnamed.store(material)
+                reviews.take_up(
+                    self.conn,
+                    report.name,
+                    report.collection_id,
+                    outcome.findings,
+                    seen_at=report.started_at,
+                )
 
     @contextmanager
     def _reported(self, report: Report) -> Iterator[None]:

@@ -6,6 +6,7 @@ and is kept as constraints, which searches, clusters and later reports respect.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Final, TypeAlias
@@ -97,12 +98,23 @@ Act: TypeAlias = Callable[[Connection, Question, UUID, str], list[Statement]]
 """Does what follows from a decision; returns what it says about faces."""
 
 
-def take_up(conn: Connection, name: str, collection_id: UUID, found: Sequence[Finding]) -> None:
-    """Ask about what a report found, and settle what it does not find any more."""
+def take_up(
+    conn: Connection,
+    name: str,
+    collection_id: UUID,
+    found: Sequence[Finding],
+    *,
+    seen_at: datetime | None,
+) -> None:
+    """Ask about what a report found, and settle what it does not find any more.
+
+    Args:
+        seen_at: When the report was begun; what was decided since is not asked again.
+    """
     if name in ASKED:
         asked = [each for each in found if each.kind in ASKED[name]][:MOST_ASKED]
         asked = [replace(each, score=_surety(each)) for each in asked]
-        rows.take_up(conn, collection_id, name, asked, whole=True)
+        rows.take_up(conn, collection_id, name, asked, whole=True, seen_at=seen_at)
 
 
 def _surety(finding: Finding) -> float:

@@ -101,3 +101,18 @@ def test_more_than_are_looked_at_at_once_are_all_looked_at(
 
     assert arrivals.look_at_new(town.services, Event()) == 8
     assert rows.collections_with(town.conn) == []
+
+
+def test_two_new_people_who_are_one_are_asked_about_once(town: Cast) -> None:
+    new = [
+        *town.add(near(WHO[4], 0.9, 1, seed=30), "Joe"),
+        *town.add(near(WHO[4], 0.9, 1, seed=31), "Joseph"),
+    ]
+
+    (item,) = arrive(town, new)
+
+    assert item.kind == "one_person"
+    assert {UUID(side["person_id"]) for side in item.sides} == {
+        town.people["Joe"],
+        town.people["Joseph"],
+    }

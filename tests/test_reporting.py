@@ -1,13 +1,16 @@
 """Reports as jobs: asked for, made, cancelled, kept in versions."""
 
 from dataclasses import replace
-from threading import Event
+from threading import Event, Thread
+from time import sleep
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from core import reporting
+from core import collections, reporting
 from core.db import reports as rows
+from core.db.pool import Connection
 from core.db.reports import Report
 from core.errors import CollectionNotFound, InvalidRequest, ReportNotFound, WrongState
 from core.reports import registry
@@ -118,6 +121,50 @@ def test_what_is_cancelled_while_it_is_made_leaves_no_findings(
     found = reporting.get(town.conn, asked.id)
     assert found.state == "cancelled"
     assert reporting.findings(town.conn, found, limit=10) == []
+
+
+def test_the_groups_of_the_last_report_are_stored_however_long_that_takes(
+    town: Cast, doorbell: RecordingDoorbell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "TOLD_EVERY_S", 0)
+    (asked,) = ask(town, doorbell, "unnamed")
+
+    work(town)
+
+    groups = town.conn.execute(
+        "SELECT count(cluster_id), count(DISTINCT cluster_id) FROM faces WHERE person_id IS NULL"
+    )
+    assert reporting.get(town.conn, asked.id).state == "done"
+    assert groups.fetchone() == (3, 1)
+
+
+def test_a_collection_that_is_deleted_while_its_report_is_stored_waits_and_goes(
+    town: Cast, doorbell: RecordingDoorbell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (asked,) = ask(town, doorbell, "two-names")
+    finish, deleting = rows.finish, []
+
+    def delete() -> None:
+        identity = town.collection.id
+        collections.delete(
+            town.services.pool, town.services.blobs, identity, confirm=str(identity)
+        )
+
+    def slowly(conn: Connection, *args: Any) -> None:
+        deleting.append(Thread(target=delete))
+        deleting[0].start()
+        while not town.conn.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        ).fetchone():
+            sleep(0.01)
+        finish(conn, *args)
+
+    monkeypatch.setattr(rows, "finish", slowly)
+    work(town)
+    deleting[0].join()
+
+    with pytest.raises(ReportNotFound):
+        reporting.get(town.conn, asked.id)
 
 
 def test_a_report_that_fails_says_why_and_the_others_are_made(

@@ -10,6 +10,9 @@ from core import constraints, people, reporting, reviews
 from core.db import reviews as rows
 from core.db.reviews import Item, State
 from core.errors import InvalidRequest, PersonNotFound, ReviewItemNotFound, WrongState
+from core.reports import registry, two_names
+from core.reports.finding import Outcome
+from core.reports.material import Material
 from core.reviews import Decision
 from core.undoing import undo
 from tests.casts import Cast, directions, near
@@ -108,6 +111,44 @@ def test_different_people_are_not_asked_about_again(look: Look, town: Cast) -> N
     assert constraints.between_people(town.conn, town.collection.id) == {
         tuple(sorted((town.people["Eve"], town.people["Eva"])))
     }
+
+
+def test_what_is_decided_while_a_report_is_made_is_not_asked_again(
+    look: Look, town: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = look()["one_person"]
+    make = two_names.make
+
+    def slowly(material: Material) -> Outcome:
+        outcome = make(material)
+        decide(town, item, Decision.DIFFERENT)
+        return outcome
+
+    monkeypatch.setattr(registry, "REPORTS", {two_names.NAME: slowly})
+    look()
+
+    assert reviews.get(town.conn, item.id).state == "decided"
+
+
+def test_a_decision_does_not_wait_for_whoever_decides_what_it_answers_too(
+    look: Look, town: Cast
+) -> None:
+    found = look()
+    merged = found["one_person"]
+    about = town.conn.execute(
+        "INSERT INTO review_items (collection_id, source, key, kind, score, sides)"
+        " SELECT collection_id, source, 'other', kind, score, sides FROM review_items"
+        " WHERE id = %s RETURNING id",
+        [merged.id],
+    ).fetchone()
+    assert about is not None
+    town.conn.execute("SET lock_timeout = '2s'")
+
+    with town.services.pool.connection() as somebody:
+        rows.get(somebody, about[0], lock=True)
+        decided = decide(town, merged, Decision.SAME)
+
+    assert decided.state == "decided"
 
 
 def test_a_face_with_a_wrong_name_is_given_to_whom_it_shows(look: Look, town: Cast) -> None:

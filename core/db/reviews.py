@@ -66,16 +66,26 @@ class Count:
 
 
 def take_up(
-    conn: Connection, collection_id: UUID, source: str, found: Sequence[Finding], *, whole: bool
+    conn: Connection,
+    collection_id: UUID,
+    source: str,
+    found: Sequence[Finding],
+    *,
+    whole: bool,
+    seen_at: datetime | None = None,
 ) -> None:
     """Make items of findings, or bring those that are there up to date.
 
     Args:
+        found: No two with one key.
         whole: *found* is all that the source finds now; other open items of it are settled.
+        seen_at: When the look at the collection began; what was decided since stays decided. None: with
+            the transaction.
     """
     params = {
         "collection_id": collection_id,
         "source": source,
+        "seen_at": seen_at,
         "keys": [each.key for each in found],
         "kinds": [each.kind for each in found],
         "scores": [each.score for each in found],
@@ -88,7 +98,7 @@ def take_up(
 
 
 def settle(conn: Connection, item_id: UUID) -> None:
-    """Say that what an open item asks was answered elsewhere."""
+    """Say that what an open item asks was answered elsewhere, unless somebody decides it just now."""
     execute(conn, SQL["settle_one"], {"id": item_id})
 
 

@@ -1,14 +1,17 @@
 -- name: take_up
--- What was decided and is found again is asked again: the decision was undone, or means nothing now.
+-- What was decided and is found again is asked again: the decision was undone, or means nothing now. Not
+-- so if it was decided since the look began. In one order, so that nobody waits in a circle.
 INSERT INTO review_items (collection_id, source, key, kind, score, sides, facts)
 SELECT %(collection_id)s, %(source)s, found.key, found.kind, found.score, found.sides, found.facts
   FROM unnest(%(keys)s::text[], %(kinds)s::text[], %(scores)s::real[], %(sides)s::jsonb[],
               %(facts)s::jsonb[]) AS found(key, kind, score, sides, facts)
+ ORDER BY found.key
 ON CONFLICT (collection_id, source, key) DO UPDATE
    SET kind = excluded.kind, score = excluded.score, sides = excluded.sides,
        facts = excluded.facts,
        state = CASE review_items.state WHEN 'later' THEN 'later' ELSE 'open' END,
-       decision = NULL, decided_by = NULL, decided_at = NULL, change_id = NULL;
+       decision = NULL, decided_by = NULL, decided_at = NULL, change_id = NULL
+ WHERE review_items.decided_at IS NULL OR review_items.decided_at < coalesce(%(seen_at)s::timestamptz, now());
 
 -- name: settle
 -- What a report does not find any more was answered elsewhere.
@@ -17,7 +20,10 @@ UPDATE review_items SET state = 'settled'
    AND key <> ALL(%(keys)s);
 
 -- name: settle_one
-UPDATE review_items SET state = 'settled' WHERE id = %(id)s AND state IN ('open', 'later');
+-- One that somebody is deciding is left to them: they may wait for what the caller holds.
+UPDATE review_items SET state = 'settled'
+ WHERE id IN (SELECT id FROM review_items WHERE id = %(id)s AND state IN ('open', 'later')
+                 FOR UPDATE SKIP LOCKED);
 
 -- name: get
 SELECT id, collection_id, source, key, kind, score, sides, facts, state, decision, decided_by,
