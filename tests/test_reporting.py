@@ -146,9 +146,7 @@ def test_a_collection_that_is_deleted_while_its_report_is_stored_waits_and_goes(
 
     def delete() -> None:
         identity = town.collection.id
-        collections.delete(
-            town.services.pool, town.services.blobs, identity, confirm=str(identity)
-        )
+        collections.delete(town.services.pool, town.services.blobs, identity, confirm=str(identity))
 
     def slowly(conn: Connection, *args: Any) -> None:
         deleting.append(Thread(target=delete))

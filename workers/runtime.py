@@ -163,13 +163,19 @@ class Runtime:
     def _make_reports(self, ring: Callable[[], None]) -> None:
         step_back()
         try:
-            arrivals.look_at_new(self.services, self._ending)
-            reporting.ask_for_due(self.services)
-            reporting.work(self.services, ring, self._ending)
-        except Exception:
-            logger.exception("a report could not be made; the next round tries again")
+            _try("look at new faces", arrivals.look_at_new, self.services, self._ending)
+            _try("ask for reports", reporting.ask_for_due, self.services)
+            _try("make reports", reporting.work, self.services, ring, self._ending)
         finally:
             self._reporters.release()
+
+
+def _try(what: str, step: Callable[..., object], *given: Any) -> None:
+    """Do a step of a round, whose failure must not keep the next ones from being done."""
+    try:
+        step(*given)
+    except Exception:
+        logger.exception("failed to %s; the next round tries again", what)
 
 
 _runtime: Runtime | None = None

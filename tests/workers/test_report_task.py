@@ -18,13 +18,33 @@ from workers.app import configuration
 
 pytestmark = pytest.mark.usefixtures("pipelines")
 
+Make = Callable[[Cast], None]
+
+
+@pytest.fixture
+def make(
+    services: Services, doorbell: RecordingDoorbell, start_worker: Any, wait_until: Any
+) -> Make:
+    """Ask for all reports of a collection, ring for a worker, and wait until they are made."""
+
+    def make(town: Cast) -> None:
+        reporting.ask(services, doorbell, town.collection.id, list(REPORTS), actor="test")
+        settings = services.settings.model_copy(update={"report_hours": 0})
+        worker = start_worker(settings)
+        bell = Celery("test", set_as_current=False)
+        bell.conf.update(configuration(settings))
+        bell.send_task(REPORT_TASK, queue=MAINTENANCE_QUEUE)
+
+        def made() -> bool:
+            return len(rows.latest(town.conn, town.collection.id)) == len(REPORTS)
+
+        wait_until(made, seconds=60, log=worker.log)
+
+    return make
+
 
 def test_a_worker_that_is_rung_for_looks_at_new_faces_and_makes_reports(
-    cast: Callable[[], Cast],
-    services: Services,
-    doorbell: RecordingDoorbell,
-    start_worker: Any,
-    wait_until: Any,
+    cast: Callable[[], Cast], make: Make
 ) -> None:
     town = cast()
     ann, bob = directions(2)
@@ -33,18 +53,19 @@ def test_a_worker_that_is_rung_for_looks_at_new_faces_and_makes_reports(
     new = town.add(near(ann, 0.95, 1, seed=3), "Bob")
     with town.conn.transaction():
         arrivals.note(town.conn, dict.fromkeys(new, town.collection.id))
-    reporting.ask(services, doorbell, town.collection.id, list(REPORTS), actor="test")
-    settings = services.settings.model_copy(update={"report_hours": 0})
-    worker = start_worker(settings)
-    bell = Celery("test", set_as_current=False)
-    bell.conf.update(configuration(settings))
 
-    bell.send_task(REPORT_TASK, queue=MAINTENANCE_QUEUE)
+    make(town)
 
-    def made() -> bool:
-        return len(rows.latest(town.conn, town.collection.id)) == len(REPORTS)
-
-    wait_until(made, seconds=60, log=worker.log)
     items = reviews.page(town.conn, town.collection.id, limit=20)
     assert {each.source for each in items} >= {"arrival"}
     assert all(each.collection_id == town.collection.id for each in items)
+
+
+def test_reports_are_made_where_new_faces_cannot_be_looked_at(
+    cast: Callable[[], Cast], make: Make
+) -> None:
+    town = cast()
+    town.add(directions(3), "Ann")
+    town.conn.execute("ALTER TABLE arrivals RENAME TO away")
+
+    make(town)
