@@ -122,19 +122,21 @@ def undo(collection_id: UUID) -> ResponseReturnValue:
     place = Place.read(collection_id)
     chosen = forms.ids_in(request.form, "item")
     report_id = forms.id_in(request.form, "report")
+    stays = False
     try:
-        for item_id in chosen:
+        for item_id in reversed(chosen):  # the last decision first: it may stand on those before
             with services().pool.connection() as conn:
-                reviews.take_back(conn, item_id, actor=actor())
+                stays = bool(reviews.take_back(conn, item_id, actor=actor())) or stays
     except FaceSearchError as error:
         problem = trouble(error)
         if report_id is not None:
             return reports.page(report_id, problem), problem.status
         return _failed(place, problem)
+    note = "item_stays" if stays else "item_asked"
     if report_id is not None:
-        return _back(report_id, "item_asked")
+        return _back(report_id, note)
     first = chosen[0] if chosen else None
-    return redirect(place.address(state=None, item=first, note="item_asked"), 303)
+    return redirect(place.address(state=None, item=first, note=note), 303)
 
 
 def _decision_in_form() -> Decision | None:

@@ -318,6 +318,8 @@ NOTES = {
     "item_decided": "Decided. The history and the inbox can undo it.",
     "item_later": "Put off; it waits in the inbox under Later.",
     "item_asked": "Taken back: it is asked again.",
+    "item_stays": "Not all of it could be taken back: what somebody changed since stays. "
+    "The history has the details.",
     "key_revoked": "The key does not work any more.",
 }
 """What a page says once after a form was sent, by the ``note`` of its address."""

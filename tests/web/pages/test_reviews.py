@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -72,6 +73,16 @@ def test_the_last_decision_is_undone_and_asked_again(
     assert shown(after.text) == [str(first.id)]
     assert "it is asked again" in visitor.read(after)
     assert names(inbox) == before
+
+
+def test_what_an_undo_cannot_take_back_is_told(visitor: Visitor, inbox: Cast, root: str) -> None:
+    wrong = next(each for each in items(inbox) if each.source == "wrong-labels")
+    visitor.post(root, item=str(wrong.id), decision="same")
+    inbox.give("Bob", [UUID(wrong.sides[0]["faces"][0])])
+
+    after = visitor.post(f"{root}/undo", item=str(wrong.id))
+
+    assert "Not all of it could be taken back" in visitor.read(after)
 
 
 def test_what_is_put_off_waits_under_later_and_can_be_decided_there(
