@@ -18,7 +18,7 @@ from core.db.reports import Report
 from core.errors import ReportNotFound, WrongState
 from core.pictures import encode_crop
 from core.reports import plotted
-from core.reports.files import content, layout, pictures
+from core.reports.files import content, layout, paper, pictures
 from core.reports.files.content import Content
 from core.reports.files.formats import Format, name_of, write
 from tests import pdfs
@@ -230,6 +230,20 @@ def test_many_findings_are_read_in_parts(
 
     assert [each["position"] for each in told["items"]] == [0, 1, 2]
     assert page.tags.count("article") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one two three", ["one two", "three"]),
+        ("unbreakable", ["unbrea", "kable"]),
+        ("a unbreakable b", ["a", "unbrea", "kable b"]),
+        ("seven77", ["seven77"]),
+        ("", [""]),
+    ],
+)
+def test_lines_are_broken_between_words_else_anywhere(text: str, lines: list[str]) -> None:
+    assert paper.broken(text, 7.0, lambda letter: 1.2 if letter == "u" else 1.0) == lines
 
 
 def test_findings_go_on_over_pages_with_their_numbers(
