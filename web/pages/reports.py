@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from core import collections, reporting, reviews
 from core.db.pool import Connection
 from core.db.reports import Report, State, StoredFinding
-from core.errors import FaceSearchError
+from core.errors import FaceSearchError, InvalidRequest
 from core.reports import figures, plotted, registry, words
 from core.reports.finding import MOST_FINDINGS
 from core.reports.words import KINDS
@@ -181,10 +181,17 @@ class _Choice:
 
     @classmethod
     def read(cls) -> "_Choice":
-        """Read the address, or the form that was sent from such a page."""
+        """Read the address, or the form that was sent from such a page.
+
+        Raises:
+            InvalidRequest: There is no such kind or position.
+        """
         values = request.values
+        kind = values.get("kind") or None
+        if kind not in (None, *KINDS):
+            raise InvalidRequest("There is no such kind of findings.")
         return cls(
-            kind=values.get("kind") or None,
+            kind=kind,
             new="new" in values,
             gone="gone" in values,
             first=forms.count_in(values, "from", default=0, most=MOST_FINDINGS),

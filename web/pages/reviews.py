@@ -17,7 +17,7 @@ from core.deciding import Outcome, decide_each
 from core.errors import FaceSearchError, InvalidRequest
 from core.keeping import Keeps
 from core.reports import words
-from core.reports.words import DECISIONS, SOURCES
+from core.reports.words import DECISIONS
 from core.reviews import Decision
 from web.pages import findings, forms, pictures, reports
 from web.pages.findings import KEYS, Shown
@@ -53,15 +53,18 @@ class Place:
         """Read the address, or the form that was sent from such a page.
 
         Raises:
-            InvalidRequest: There is no such state.
+            InvalidRequest: There is no such state or source.
         """
         values = request.values
         try:
             state = State(values.get("state", State.OPEN))
         except ValueError:
             raise InvalidRequest("There is no such part of the inbox.") from None
+        source = values.get("source") or None
+        if source not in (None, *reviews.SOURCES):
+            raise InvalidRequest("There is no such source of questions.")
         as_list = values.get("view") == "list" or state is State.DECIDED
-        return cls(collection_id, state, values.get("source") or None, as_list)
+        return cls(collection_id, state, source, as_list)
 
     def parameters(self, **other: Any) -> dict[str, Any]:
         """Return what the address of this part carries, or of one that is *other* in something."""
@@ -188,7 +191,7 @@ def _rendered(template: str, place: Place, problem: Trouble | None = None) -> st
         place=place,
         states=REVIEW_STATES,
         in_state={state: _total(counts, state, place.source) for state in REVIEW_STATES},
-        in_source={source: _total(counts, place.state, source) for source in SOURCES},
+        in_source={source: _total(counts, place.state, source) for source in reviews.SOURCES},
         total=_total(counts, place.state, None),
         done=done,
         done_words=told[0].decided if told else None,

@@ -156,6 +156,7 @@ def test_findings_come_in_pages(
     assert 'id="finding-1"' not in first.text
     assert 'id="finding-1"' in second.text
     assert "Show more" not in second.text
+    assert visitor.get(f"/reports/{report.id}?kind=%00").status_code == 400
 
 
 def test_a_group_without_a_name_gets_one(visitor: Visitor, make: Make, town: Cast) -> None:

@@ -208,4 +208,5 @@ def test_an_empty_inbox_says_so(visitor: Visitor, town: Cast) -> None:
     assert "Nothing waits for a decision." in visitor.read(visitor.get(root))
     assert "Nothing was decided yet." in visitor.read(visitor.get(f"{root}?state=decided"))
     assert visitor.get(f"{root}?state=nonsense").status_code == 400
+    assert visitor.get(f"{root}?source=%00").status_code == 400
     assert visitor.post(root, item="", decision="perhaps").status_code == 400
