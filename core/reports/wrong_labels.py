@@ -12,8 +12,9 @@ from core.reports.material import Material
 
 NAME: Final = "wrong-labels"
 
-STRANGE: Final = 0.01
-"""Share of strangers who are as alike as an outlier and its person's other faces, at least."""
+STRANGE: Final = 0.05
+"""Share of strangers who are as alike as an outlier and its person's other faces, at least. With a weak recogniser
+many mates are no more alike than one stranger in a hundred."""
 
 LEAST_OTHERS: Final = 2
 """Faces that an outlier is unlike: of two faces that differ, either may be the wrong one."""
