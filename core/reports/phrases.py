@@ -17,7 +17,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "somebody_else": "This face is called {0.own} and is nearer to {0.other}: its mean cosine to "
     "them is {0.facts[other_mean]:.3f}, to the other faces of {0.own} {0.facts[own_mean]:.3f}.",
     "outlier": "This face is like none of the others of {0.own}: its mean cosine to them is "
-    "{0.facts[own_mean]:.3f}, and one stranger in 20 has {0.facts[limit]:.3f}.",
+    "{0.facts[own_mean]:.3f}, and one stranger in 20 has {0.facts[stranger_cosine]:.3f}.",
     "above": "{0.own} and {0.other} can be taken for each other: {0.reaching} of their faces reach "
     "the threshold, the best with cosine {0.facts[best_cosine]:.3f}. {0.parting}",
     "near": "{0.own} and {0.other} come near the threshold: their best cosine is "

@@ -126,7 +126,7 @@ _FACTS: Final[Mapping[str, Mapping[str, str]]] = {
         "own_best": "Best cosine to the own person",
         "other_mean": "Mean cosine to the other person",
         "other_best": "Best cosine to the other person",
-        "limit": "Cosine of one stranger in 20",
+        "stranger_cosine": "Cosine of one stranger in 20",
     },
     "look-alikes": {
         "best_cosine": "Best cosine",

@@ -76,7 +76,7 @@ def _like_nobody(material: Material, face: int) -> Finding | None:
         facts={
             "own_mean": float(own.mean()),
             "own_best": float(own.max()),
-            "limit": limit,
+            "stranger_cosine": limit,
         },
     )
 
