@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from time import perf_counter, sleep
+from uuid import uuid4
 
 import numpy as np
 
@@ -29,12 +30,13 @@ from benchmarks.promotion import store
 from core import collections, graph, graph_methods
 from core.db import graphs as rows
 from core.db import material as material_rows
+from core.db import reports as report_rows
 from core.db.collections import Collection
 from core.db.graphs import Graph, Method, State
 from core.db.pool import Connection
 from core.graph import Builder
 from core.graph_methods import Choice
-from core.reports import registry
+from core.reports import health, registry
 from core.reports.material import Material
 
 UNNAMED_OF = 3
@@ -101,6 +103,9 @@ def helpers(database: Database, folder: Path, count: int) -> Iterator[None]:
 
 def build(database: Database, conn: Connection, collection: Collection) -> Graph:
     rows.drop(conn, collection.id, State.READY)
+    # Others help with what a report waits for.
+    report_rows.ask(conn, collection.id, health.NAME, actor="benchmark")
+    report_rows.claim(conn, lease=uuid4(), lease_s=3600, most_attempts=1)
     return Builder(database.services, conn).bring_up_to_date(collection)
 
 

@@ -5,9 +5,10 @@ later, at the price of the new faces alone.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Final, TypeAlias
 from uuid import UUID, uuid4
 
@@ -20,7 +21,7 @@ from core.db.binary import id_bytes, uuid_of
 from core.db.collections import Collection
 from core.db.graphs import Graph, Method, Slice, State
 from core.db.pool import Connection
-from core.errors import ReportFailed
+from core.errors import CollectionNotFound, ReportFailed
 from core.graph_methods import choose, kind_of, walking
 from core.leases import kept
 from core.services import Services
@@ -75,24 +76,43 @@ class Builder:
             ReportFailed: It cannot be built here.
         """
         graph = rows.get(self.conn, collection.id)
-        if graph is None or graph.neighbours != NEIGHBOURS or not self._update(graph, collection):
-            self._build(collection)
+        most = max(SLICE_FACES, REBUILT_SHARE * collection.face_count)
+        if (
+            graph is None
+            or graph.neighbours != NEIGHBOURS
+            or not self._update(graph, collection, most)
+        ):
+            built = self._build(collection)
             graph = rows.get(self.conn, collection.id)
-            if graph is None:
+            if graph is None or graph.id < built:
                 raise ReportFailed("The collection was deleted, or its graph by somebody else.")
-            self._update(graph, collection)
+            self._update(graph, collection, inf)
         return graph
 
     def help(self) -> bool:
-        """Work on one slice of any graph that is built; False: there is none."""
+        """Work on one slice of any graph that somebody waits for; False: there is none."""
         lease = uuid4()
-        part = rows.claim(self.conn, lease=lease, lease_s=self.services.settings.lease_s)
+        part = self._claim(lease)
         if part is None:
             return False
-        self._do(part, collections.get(self.conn, part.collection_id), lease)
+        try:
+            collection = collections.get(self.conn, part.collection_id)
+        except CollectionNotFound:  # and its slices with it
+            return True
+        self._do(part, collection, lease)
         return True
 
-    def _build(self, collection: Collection) -> None:
+    def _claim(self, lease: UUID, graph_id: UUID | None = None) -> Slice | None:
+        return rows.claim(
+            self.conn,
+            lease=lease,
+            lease_s=self.services.settings.lease_s,
+            most_attempts=MOST_ATTEMPTS,
+            graph_id=graph_id,
+        )
+
+    def _build(self, collection: Collection) -> UUID:
+        """Build a graph, or help whoever does; return its id."""
         choice = choose(self.conn, collection, collection.face_count, ef_search=self._ef_search)
         graph = rows.open_building(
             self.conn, collection.id, method=choice.method, neighbours=NEIGHBOURS, size=SLICE_FACES
@@ -101,35 +121,29 @@ class Builder:
         while True:
             self.pause()
             lease = uuid4()
-            lease_s = self.services.settings.lease_s
-            part = rows.claim(self.conn, lease=lease, lease_s=lease_s, graph_id=graph.id)
+            part = self._claim(lease, graph.id)
             if part is not None:
                 self._do(part, collection, lease)
-            progress = rows.progress(self.conn, graph.id)
+            progress = rows.progress(self.conn, graph.id, most_attempts=MOST_ATTEMPTS)
             self.report(progress.done, progress.total)
             if progress.done == progress.total:
                 break
-            if part is None:
-                self._wait(graph, progress.attempts)
+            if progress.hopeless:
+                rows.drop(self.conn, graph.collection_id, State.BUILDING)
+                raise ReportFailed("Each process that compared a part of the faces ended early.")
+            if part is None:  # others have the last ones
+                time.sleep(PAUSE_S)
         self._held = None
         rows.publish(self.conn, graph)
-
-    def _wait(self, graph: Graph, attempts: int) -> None:
-        """Wait for those who have the last slices, unless they die of them."""
-        if attempts > MOST_ATTEMPTS:
-            rows.drop(self.conn, graph.collection_id, State.BUILDING)
-            raise ReportFailed("Each process that compared a part of the faces ended early.")
-        time.sleep(PAUSE_S)
+        return graph.id
 
     def _do(self, part: Slice, collection: Collection, lease: UUID) -> None:
         """Find the neighbours of a slice and store them, if it is still ours then."""
-        lease_s = self.services.settings.lease_s
         try:
-            with kept(partial(self._renew, lease), lease_s):
-                if part.method == Method.INDEX:
-                    self._walk(part, collection, lease)
-                else:
-                    self._compare(part, collection, lease)
+            if part.method == Method.INDEX:
+                self._walk(part, collection, lease)
+            else:
+                self._compare(part, collection, lease)
         except BaseException:
             if not self.conn.closed:
                 rows.put_back(self.conn, lease)
@@ -142,20 +156,22 @@ class Builder:
     def _walk(self, part: Slice, collection: Collection, lease: UUID) -> None:
         kind = kind_of(self.conn, collection)
         with walking(self.conn, collection, ef_search=self._ef_search):
-            rows.walk_slice(self.conn, collection, part, NEIGHBOURS, kind)
-            rows.finish(self.conn, part, lease)
+            # From here on its row is locked, which keeps others from it for as long as we live.
+            if rows.finish(self.conn, part, lease):
+                rows.walk_slice(self.conn, collection, part, NEIGHBOURS, kind)
 
     def _compare(self, part: Slice, collection: Collection, lease: UUID) -> None:
-        everything = self._vectors(part.graph_id, collection)
-        first = np.searchsorted(everything.ids, id_bytes([part.first_id]))[0]
-        end = len(everything.ids)
-        if part.before_id is not None:
-            end = int(np.searchsorted(everything.ids, id_bytes([part.before_id]))[0])
-        asked = np.arange(first, end)
-        found = neighbours.nearest(everything.halves, asked, NEIGHBOURS)
+        with kept(partial(self._renew, lease), self.services.settings.lease_s):
+            everything = self._vectors(part.graph_id, collection)
+            first = np.searchsorted(everything.ids, id_bytes([part.first_id]))[0]
+            end = len(everything.ids)
+            if part.before_id is not None:
+                end = int(np.searchsorted(everything.ids, id_bytes([part.before_id]))[0])
+            asked = np.arange(first, end)
+            found = neighbours.nearest(everything.halves, asked, NEIGHBOURS)
         with self.conn.transaction():
-            _store(self.conn, part.graph_id, everything, asked, found)
-            rows.finish(self.conn, part, lease)
+            if rows.finish(self.conn, part, lease):
+                _store(self.conn, part.graph_id, everything, asked, found)
 
     def _vectors(self, graph_id: UUID, collection: Collection) -> Vectors:
         """Return all vectors, which are kept for the next slice of the same graph."""
@@ -168,13 +184,16 @@ class Builder:
     def _ef_search(self) -> int:
         return self.services.settings.hnsw_ef_search
 
-    def _update(self, graph: Graph, collection: Collection) -> bool:
-        """Add what came and forget what went; False: it is too much for that."""
+    def _update(self, graph: Graph, collection: Collection, most: float) -> bool:
+        """Add what came and forget what went; False: there is more to do than for *most* faces.
+
+        What is done stays done if it is broken off, and what is not is found again the next time.
+        """
         rows.lock(self.conn, collection.id)
         try:
-            bereaved = rows.forget_gone(self.conn, graph)
-            todo = [*rows.fresh(self.conn, graph), *bereaved]
-            if len(todo) > max(SLICE_FACES, REBUILT_SHARE * collection.face_count):
+            rows.forget_gone(self.conn, graph)
+            todo = [*rows.fresh(self.conn, graph), *rows.bereaved(self.conn, graph)]
+            if len(todo) > most:
                 return False
             if todo:
                 choice = choose(self.conn, collection, len(todo), ef_search=self._ef_search)
@@ -186,49 +205,46 @@ class Builder:
             if not self.conn.closed:
                 rows.unlock(self.conn, collection.id)
 
+    def _parts(self, todo: list[UUID], size: int) -> Iterator[list[UUID]]:
+        """Yield some of what is to be done at a time, and say how far it is."""
+        for done in range(0, len(todo), size):
+            self.pause()
+            self.report(done, len(todo))
+            yield todo[done : done + size]
+
     def _add_by_walks(self, graph: Graph, collection: Collection, todo: list[UUID]) -> None:
         """Find whom some faces are near to, and take it that those are near to them."""
         kind = kind_of(self.conn, collection)
-        with walking(self.conn, collection, ef_search=self._ef_search):
-            for done in range(0, len(todo), WALKED_AT_ONCE):
-                self.pause()
-                self.report(done, len(todo))
-                some = todo[done : done + WALKED_AT_ONCE]
+        computed = set(todo)
+        for some in self._parts(todo, WALKED_AT_ONCE):
+            with walking(self.conn, collection, ef_search=self._ef_search):
                 rows.walk_some(self.conn, collection, graph.id, some, NEIGHBOURS, kind)
-            fresh = set(todo)
-            self._absorb(
-                graph,
-                [
-                    (owner, each.face_id, cosine)
-                    for each in rows.lists(self.conn, graph.id, todo)
-                    for owner, cosine in zip(each.neighbours, each.cosines, strict=True)
-                    if owner not in fresh
-                ],
-            )
+                self._absorb(
+                    graph,
+                    [
+                        (owner, each.face_id, cosine)
+                        for each in rows.lists(self.conn, graph.id, some)
+                        for owner, cosine in zip(each.neighbours, each.cosines, strict=True)
+                        if owner not in computed
+                    ],
+                )
 
     def _add_exactly(self, graph: Graph, collection: Collection, todo: list[UUID]) -> None:
         everything = vectors.read(self.conn, collection)
-        asked = everything.rows(id_bytes(todo))
-        asked = np.sort(asked[asked >= 0])
         reach = rows.reach(self.conn, graph)
         limits = np.full(len(everything.ids), np.inf, np.float32)
         places = everything.rows(reach.face_ids)
         limits[places[places >= 0]] = reach.cosines[places >= 0]
-        limits[asked] = np.inf  # their own lists are computed
-        found = neighbours.nearest(everything.halves, asked, NEIGHBOURS)
-        near = neighbours.within_reach(everything.halves, asked, limits)
-        with self.conn.transaction():
-            _store(self.conn, graph.id, everything, asked, found)
-            ids = everything.ids
-            self._absorb(
-                graph,
-                [
-                    (uuid_of(ids[owner]), uuid_of(ids[face]), float(cosine))
-                    for face, owner, cosine in zip(
-                        near.asked, near.found, near.cosines, strict=True
-                    )
-                ],
-            )
+        computed = everything.rows(id_bytes(todo))
+        limits[computed[computed >= 0]] = np.inf
+        for some in self._parts(todo, SLICE_FACES):
+            asked = everything.rows(id_bytes(some))
+            asked = np.sort(asked[asked >= 0])
+            found = neighbours.nearest(everything.halves, asked, NEIGHBOURS)
+            near = neighbours.within_reach(everything.halves, asked, limits)
+            with self.conn.transaction():
+                _store(self.conn, graph.id, everything, asked, found)
+                self._absorb(graph, _pairs(everything, near))
 
     def _absorb(self, graph: Graph, pairs: list[tuple[UUID, UUID, float]]) -> None:
         # By owner: nearly always all that one gets is in one statement.
@@ -237,6 +253,15 @@ class Builder:
             some = pairs[first : first + ABSORBED_AT_ONCE]
             owners, faces, cosines = zip(*some, strict=True)
             rows.absorb(self.conn, graph, owners, faces, cosines)
+
+
+def _pairs(everything: Vectors, near: neighbours.Pairs) -> list[tuple[UUID, UUID, float]]:
+    """Return each owner of a list, a face for it, and their cosine."""
+    ids = everything.ids
+    return [
+        (uuid_of(ids[owner]), uuid_of(ids[face]), float(cosine))
+        for face, owner, cosine in zip(near.asked, near.found, near.cosines, strict=True)
+    ]
 
 
 def _store(

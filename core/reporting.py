@@ -222,12 +222,6 @@ def ask_for_due(services: Services) -> int:
         return sum(rows.ask(conn, each.id, each.name, actor=SCHEDULE) for each in due)
 
 
-def work_waits(services: Services) -> bool:
-    """Say whether there is a report, or a slice of a graph, for a worker."""
-    with services.pool.connection() as conn:
-        return rows.waits(conn, most_attempts=MOST_ATTEMPTS)
-
-
 def work(services: Services, ring: Callable[[], None], ending: Event) -> None:
     """Make reports, and help others with theirs, until there is nothing to do.
 

@@ -46,6 +46,7 @@ pytest_plugins = [
     "tests.queues",
     "tests.galleries",
     "tests.casts",
+    "tests.graphs",
     "tests.histories",
     "tests.importing",
     "tests.crowds",

@@ -1,75 +1,20 @@
 """Graphs of made-up collections, against all cosines by NumPy."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from uuid import uuid4
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from core import graph as module
 from core import graph_methods, vectors
 from core.db import graphs as rows
 from core.db import material
 from core.db.binary import id_bytes
-from core.db.graphs import Graph, Method
-from core.db.pool import connect
+from core.db.graphs import Method
 from core.db.search import Kind
 from core.errors import ReportFailed
-from core.graph import Builder
-from core.neighbours import unit
 from core.services import Services
-from tests.galleries import Gallery, isotropic, manifold
+from tests.galleries import isotropic, manifold
+from tests.graphs import Make, Truth, of
 
-Make = Callable[..., Gallery]
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short lists, and slices of which a small collection has several."""
-    monkeypatch.setattr(module, "NEIGHBOURS", 6)
-    monkeypatch.setattr(module, "SLICE_FACES", 64)
-    monkeypatch.setattr(module, "PAUSE_S", 0.01)
-
-
-@pytest.fixture
-def another(services: Services) -> Iterator[Builder]:
-    """Somebody else who works on graphs."""
-    assert services.settings.database_url is not None
-    with connect(services.settings.database_url, autocommit=True) as conn:
-        yield Builder(services, conn)
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """All cosines of a collection, in the order of the ids of its faces."""
-
-    ids: NDArray[np.bytes_]
-    cosines: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, made: Gallery) -> "Truth":
-        everything = vectors.read(made.conn, made.collection)
-        whole = unit(everything.halves)
-        cosines = whole @ whole.T
-        np.fill_diagonal(cosines, -2)
-        return cls(everything.ids, cosines)
-
-    def require(self, made: Gallery, graph: Graph, k: int = 6) -> None:
-        """Every face has its *k* nearest, with their cosines."""
-        found = material.edges(made.conn, graph)
-        assert (found.face_ids == self.ids).all()
-        k = min(k, len(self.ids) - 1)
-        exact = np.sort(self.cosines, axis=1)[:, ::-1][:, :k]
-        np.testing.assert_allclose(found.cosines[:, :k], exact, atol=1e-5)
-        places = vectors.rows_of(self.ids, found.neighbours)
-        stored = np.take_along_axis(self.cosines, places[:, :k], axis=1)
-        np.testing.assert_allclose(stored, exact, atol=1e-5)
-
-
-def of(services: Services, made: Gallery) -> Graph:
-    return Builder(services, made.conn).bring_up_to_date(made.fresh())
+pytestmark = pytest.mark.usefixtures("small_graphs")
 
 
 def test_every_face_has_its_nearest_ones(services: Services, gallery: Make) -> None:
@@ -163,73 +108,6 @@ def test_a_graph_of_which_much_changed_is_built_anew(services: Services, gallery
     assert again.id != graph.id
     Truth.of(made).require(made, again)
     assert made.conn.execute("SELECT count(*) FROM graphs").fetchone() == (1,)
-
-
-def test_several_build_one_graph(services: Services, gallery: Make, another: Builder) -> None:
-    made = gallery(manifold(300), kind=None)
-    helped = []
-    first = Builder(services, made.conn, pause=lambda: helped.append(another.help()))
-
-    graph = first.bring_up_to_date(made.fresh())
-
-    Truth.of(made).require(made, graph)
-    assert helped.count(True) >= 2
-    assert another.help() is False
-
-
-def test_a_slice_whose_holder_died_is_done_by_somebody_else(
-    services: Services, gallery: Make, another: Builder
-) -> None:
-    made = gallery(manifold(300), kind=None)
-    taken = []
-
-    def die() -> None:
-        if not taken:
-            taken.append(rows.claim(another.conn, lease=uuid4(), lease_s=0))
-
-    graph = Builder(services, made.conn, pause=die).bring_up_to_date(made.fresh())
-
-    assert taken[0] is not None
-    Truth.of(made).require(made, graph)
-
-
-def test_a_slice_that_every_process_dies_of_ends_the_graph(
-    services: Services, gallery: Make, another: Builder
-) -> None:
-    made = gallery(manifold(300), kind=None)
-
-    def die() -> None:
-        another.conn.execute(
-            "UPDATE graph_slices SET state = 'running', attempts = 4, lease = %s,"
-            " lease_until = now() + interval '1 minute' WHERE position = 2",
-            [uuid4()],
-        )
-
-    with pytest.raises(ReportFailed, match="ended early"):
-        Builder(services, made.conn, pause=die).bring_up_to_date(made.fresh())
-
-    assert made.conn.execute("SELECT count(*) FROM graphs").fetchone() == (0,)
-
-
-def test_work_that_is_broken_off_goes_on_where_it_stopped(
-    services: Services, gallery: Make
-) -> None:
-    made = gallery(manifold(300), kind=None)
-    pauses = []
-
-    def stop_at_third() -> None:
-        pauses.append(1)
-        if len(pauses) == 3:
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        Builder(services, made.conn, pause=stop_at_third).bring_up_to_date(made.fresh())
-    done: list[tuple[int, int]] = []
-    report = lambda *counts: done.append(counts)  # noqa: E731
-    graph = Builder(services, made.conn, report=report).bring_up_to_date(made.fresh())
-
-    assert done[0] == (192, 300)
-    Truth.of(made).require(made, graph)
 
 
 def test_the_way_that_is_expected_to_be_faster_is_taken(

@@ -45,7 +45,7 @@ def test_all_reports_of_a_collection_are_made(town: Cast, doorbell: RecordingDoo
     assert made["unnamed"].findings == 1
     assert made["health"].summary["people"] == 4
     assert all(each.started_at and each.finished_at for each in made.values())
-    assert not reporting.work_waits(town.services)
+    assert rows.open_ones(town.conn, town.collection.id) == []
 
 
 def test_whoever_asks_twice_gets_the_report_that_waits(

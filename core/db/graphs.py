@@ -76,11 +76,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many faces of a graph are done; *attempts* of the slice that was tried most often."""
+    """How many faces of a graph are done; *hopeless*: whoever tried some others died each time."""
 
     done: int
     total: int
-    attempts: int
+    hopeless: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +130,22 @@ def open_building(
 
 
 def claim(
-    conn: Connection, *, lease: UUID, lease_s: float, graph_id: UUID | None = None
+    conn: Connection,
+    *,
+    lease: UUID,
+    lease_s: float,
+    most_attempts: int,
+    graph_id: UUID | None = None,
 ) -> Slice | None:
-    """Take a slice of one graph, or of any, that nobody works on; None: there is none."""
-    params = {"lease": lease, "lease_s": lease_s, "graph_id": graph_id}
+    """Take a slice that nobody works on, of one graph, or of any that a report waits for; None: there is
+    none.
+    """
+    params = {
+        "lease": lease,
+        "lease_s": lease_s,
+        "most_attempts": most_attempts,
+        "graph_id": graph_id,
+    }
     return fetch_one(conn, Slice, SQL["claim"], params)
 
 
@@ -143,7 +155,9 @@ def renew(conn: Connection, lease: UUID, *, lease_s: float) -> None:
 
 
 def finish(conn: Connection, part: Slice, lease: UUID) -> bool:
-    """Say that the edges of a slice are there; False: somebody else has it now."""
+    """Say that the edges of a slice are there, before they are stored in the same transaction; False:
+    somebody else has it now, or its graph is gone.
+    """
     params = {"graph_id": part.graph_id, "position": part.position, "lease": lease}
     return execute(conn, SQL["finish"], params) == 1
 
@@ -153,9 +167,10 @@ def put_back(conn: Connection, lease: UUID) -> None:
     execute(conn, SQL["put_back"], {"lease": lease})
 
 
-def progress(conn: Connection, graph_id: UUID) -> Progress:
+def progress(conn: Connection, graph_id: UUID, *, most_attempts: int) -> Progress:
     """Return how far the slices of a graph are."""
-    found = fetch_one(conn, Progress, SQL["progress"], {"graph_id": graph_id})
+    params = {"graph_id": graph_id, "most_attempts": most_attempts}
+    found = fetch_one(conn, Progress, SQL["progress"], params)
     assert found is not None, "an aggregate gives one row"
     return found
 
@@ -285,14 +300,16 @@ def fresh(conn: Connection, graph: Graph) -> list[UUID]:
     return [row[0] for row in conn.execute(SQL["fresh"], params)]
 
 
-def forget_gone(conn: Connection, graph: Graph) -> list[UUID]:
-    """Forget the lists of faces that are gone; return the ids of those that were in one of theirs."""
+def forget_gone(conn: Connection, graph: Graph) -> None:
+    """Forget the lists of faces that are gone."""
     params = {"graph_id": graph.id, "collection_id": graph.collection_id}
-    gone = [row[0] for row in conn.execute(SQL["forget_gone"], params)]
-    if not gone:
-        return []
-    bereaved = conn.execute(SQL["bereaved"], {"graph_id": graph.id, "gone": gone})
-    return [row[0] for row in bereaved]
+    execute(conn, SQL["forget_gone"], params)
+
+
+def bereaved(conn: Connection, graph: Graph) -> list[UUID]:
+    """Return the faces with somebody in their list who is gone: another one comes behind the others."""
+    params = {"graph_id": graph.id, "collection_id": graph.collection_id}
+    return [row[0] for row in conn.execute(SQL["bereaved"], params)]
 
 
 def reach(conn: Connection, graph: Graph) -> Reach:

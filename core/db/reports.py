@@ -144,12 +144,6 @@ def claim(conn: Connection, *, lease: UUID, lease_s: float, most_attempts: int) 
     return sorted(fetch_all(conn, Report, SQL["claim"], params), key=lambda report: report.id)
 
 
-def waits(conn: Connection, *, most_attempts: int) -> bool:
-    """Say whether a report, or a slice of a graph, waits for a worker."""
-    found: bool = fetch_value(conn, SQL["waits"], {"most_attempts": most_attempts})
-    return found
-
-
 def give_up(conn: Connection, *, most_attempts: int, detail: str) -> int:
     """Close reports that were tried too often; return how many."""
     return execute(conn, SQL["give_up"], {"most_attempts": most_attempts, "detail": detail})

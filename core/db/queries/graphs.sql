@@ -26,14 +26,18 @@ SELECT %(graph_id)s, (place / %(size)s)::int, id,
 ON CONFLICT DO NOTHING;
 
 -- name: claim
--- Of the graph that is named, or of any.
+-- Of the graph that is named, or of any that a report waits for: nobody works for one that was cancelled.
 UPDATE graph_slices
    SET state = 'running', attempts = attempts + 1, lease = %(lease)s,
        lease_until = now() + make_interval(secs => %(lease_s)s)
  WHERE (graph_id, position) IN (
        SELECT graph_id, position FROM graph_slices
-        WHERE (%(graph_id)s::uuid IS NULL OR graph_id = %(graph_id)s)
+        WHERE (graph_id = %(graph_id)s
+               OR (%(graph_id)s::uuid IS NULL
+                   AND EXISTS (SELECT 1 FROM graphs JOIN reports USING (collection_id)
+                                WHERE graphs.id = graph_id AND reports.state = 'running')))
           AND (state = 'waiting' OR (state = 'running' AND lease_until < now()))
+          AND attempts < %(most_attempts)s
         ORDER BY graph_id, position LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING graph_id, position, first_id, before_id, faces, attempts,
           (SELECT collection_id FROM graphs WHERE graphs.id = graph_id) AS collection_id,
@@ -44,8 +48,10 @@ UPDATE graph_slices SET lease_until = now() + make_interval(secs => %(lease_s)s)
  WHERE lease = %(lease)s;
 
 -- name: finish
+-- The graph first: whoever deletes it takes it, then its slices.
+WITH held AS MATERIALIZED (SELECT id FROM graphs WHERE id = %(graph_id)s FOR KEY SHARE)
 UPDATE graph_slices SET state = 'done', lease = NULL
- WHERE graph_id = %(graph_id)s AND position = %(position)s AND lease = %(lease)s;
+ WHERE graph_id IN (SELECT id FROM held) AND position = %(position)s AND lease = %(lease)s;
 
 -- name: put_back
 UPDATE graph_slices SET state = 'waiting', attempts = attempts - 1, lease = NULL
@@ -54,7 +60,8 @@ UPDATE graph_slices SET state = 'waiting', attempts = attempts - 1, lease = NULL
 -- name: progress
 SELECT coalesce(sum(faces) FILTER (WHERE state = 'done'), 0)::bigint AS done,
        coalesce(sum(faces), 0)::bigint AS total,
-       coalesce(max(attempts) FILTER (WHERE state <> 'done'), 0)::int AS attempts
+       coalesce(bool_or(state = 'running' AND lease_until < now()
+                        AND attempts >= %(most_attempts)s), false) AS hopeless
   FROM graph_slices WHERE graph_id = %(graph_id)s;
 
 -- name: complete
@@ -132,14 +139,17 @@ DELETE FROM face_edges
  WHERE graph_id = %(graph_id)s
    AND NOT EXISTS (SELECT 1 FROM faces
                     WHERE faces.collection_id = %(collection_id)s
-                      AND faces.id = face_edges.face_id AND NOT faces.hidden)
-RETURNING face_id;
+                      AND faces.id = face_edges.face_id AND NOT faces.hidden);
 
 -- name: bereaved
--- Faces that had one of these as a neighbour: another one comes after those that are left.
+-- By who is there, and not by whose lists were forgotten just now: of who went while the graph was built
+-- there may be none.
 SELECT DISTINCT face_id
   FROM face_edges CROSS JOIN unnest(neighbours) AS neighbour(id)
- WHERE graph_id = %(graph_id)s AND neighbour.id = ANY(%(gone)s);
+ WHERE graph_id = %(graph_id)s
+   AND NOT EXISTS (SELECT 1 FROM faces
+                    WHERE faces.collection_id = %(collection_id)s
+                      AND faces.id = neighbour.id AND NOT faces.hidden);
 
 -- name: reach
 -- How near the last neighbour of each face is; -2 where there is room for more.

@@ -69,14 +69,6 @@ RETURNING id, collection_id, name, actor, state, step, done, total, detail, atte
           findings, added, gone, summary, uuid_extract_timestamp(id) AS created_at, started_at,
           finished_at;
 
--- name: waits
--- Whether there is anything that a worker could do: a report or a slice of a graph.
-SELECT EXISTS (SELECT 1 FROM reports
-                WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
-                  AND attempts < %(most_attempts)s)
-    OR EXISTS (SELECT 1 FROM graph_slices
-                WHERE state = 'waiting' OR (state = 'running' AND lease_until < now()));
-
 -- name: give_up
 UPDATE reports SET state = 'failed', detail = %(detail)s, finished_at = now(), lease = NULL
  WHERE (state = 'waiting' OR (state = 'running' AND lease_until < now()))
