@@ -20,8 +20,8 @@ PAGE: Final = 5000
 MOST_SHARE: Final = 0.5
 """Of the memory that is free."""
 
-BLOCKS_BYTES: Final = 4 * 4 * ROWS * COLUMNS
-"""What a product of blocks takes beside the vectors: four arrays of its size."""
+BLOCK_BYTES: Final = 4 * 4
+"""What each cosine of a product of blocks takes beside the vectors: four arrays of its size."""
 
 FIRST: Final = UUID(int=0)
 
@@ -72,5 +72,7 @@ def read(conn: Connection, collection: Collection) -> Vectors:
 
 def fits(collection: Collection) -> bool:
     """Say whether the vectors of a collection, and the work on them, fit into free memory."""
-    needed = 2 * 2 * collection.face_count * collection.dimension + BLOCKS_BYTES
+    count = collection.face_count
+    blocks = BLOCK_BYTES * min(count, ROWS) * min(count, COLUMNS)
+    needed = 2 * 2 * count * collection.dimension + blocks
     return bool(needed <= MOST_SHARE * psutil.virtual_memory().available)

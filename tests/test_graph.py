@@ -1,5 +1,8 @@
 """Graphs of made-up collections, against all cosines by NumPy."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -138,6 +141,18 @@ def test_without_index_and_memory_nothing_is_promised(
 
     with pytest.raises(ReportFailed, match="too little memory"):
         of(services, made)
+
+
+def test_few_faces_are_compared_where_little_memory_is_free(
+    gallery: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = gallery(manifold(50), kind=None).fresh()
+    monkeypatch.setattr(
+        vectors.psutil, "virtual_memory", lambda: SimpleNamespace(available=100 * 2**20)
+    )
+
+    assert vectors.fits(few)
+    assert not vectors.fits(replace(few, face_count=100_000))
 
 
 def test_a_deleted_collection_takes_its_graph_along(services: Services, gallery: Make) -> None:

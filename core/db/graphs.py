@@ -115,6 +115,11 @@ def get(conn: Connection, collection_id: UUID, state: State = State.READY) -> Gr
     return fetch_one(conn, Graph, SQL["get"], {"collection_id": collection_id, "state": state})
 
 
+def exists(conn: Connection, graph_id: UUID) -> bool:
+    """Say whether a graph is still there: whoever publishes another one drops it."""
+    return fetch_value(conn, SQL["exists"], {"graph_id": graph_id}) is not None
+
+
 def open_building(
     conn: Connection, collection_id: UUID, *, method: Method, neighbours: int, size: int
 ) -> Graph:

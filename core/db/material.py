@@ -1,7 +1,7 @@
 """What reports read: the faces of a collection and the edges of its graph, as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from uuid import UUID
 
@@ -49,6 +49,10 @@ class FaceRows:
     cluster_ids: NDArray[np.bytes_]
     quality: NDArray[np.float32]
     norm: NDArray[np.float32]
+
+    def only(self, chosen: NDArray[np.bool_]) -> "FaceRows":
+        """Return some of them; *chosen* has shape ``(n,)``."""
+        return FaceRows(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

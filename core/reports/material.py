@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import constraints, vectors
+from core.db import graphs as graph_rows
 from core.db import material as rows
 from core.db.binary import uuid_of
 from core.db.collections import Collection
 from core.db.graphs import Graph
 from core.db.material import FaceRows, PersonRow
 from core.db.pool import Connection
-from core.neighbours import Halves, unit
+from core.errors import ReportFailed
+from core.neighbours import FARTHER, Halves, unit
 from core.reports import clusters, homes, scale
 from core.reports.apart import Apart
 from core.reports.homes import Homes
@@ -46,7 +48,7 @@ class Material:
     @cached_property
     def faces(self) -> FaceRows:
         """Every face."""
-        return rows.faces(self.conn, self.collection.id)
+        return self._faces_and_vectors[0]
 
     @cached_property
     def people(self) -> list[PersonRow]:
@@ -71,19 +73,44 @@ class Material:
 
     @cached_property
     def edges(self) -> "Edges":
-        """Who is near whom, among the faces that are there."""
+        """Who is near whom, among the faces that are there.
+
+        Raises:
+            ReportFailed: Somebody else replaced the graph.
+        """
         found = rows.edges(self.conn, self.graph)
+        if not graph_rows.exists(self.conn, self.graph.id):
+            raise ReportFailed("The faces were compared anew meanwhile; ask for the report again.")
         mine = vectors.rows_of(found.face_ids, self.faces.ids)
-        neighbours = vectors.rows_of(self.faces.ids, found.neighbours)[mine]
-        neighbours[mine < 0] = NOBODY  # came since the graph was brought up to date
-        cosines = np.where(neighbours >= 0, found.cosines[mine], np.float32(-2))
+        known = mine >= 0  # others came since the graph was brought up to date
+        neighbours = np.full((len(mine), found.neighbours.shape[1]), NOBODY, np.int64)
+        neighbours[known] = vectors.rows_of(self.faces.ids, found.neighbours[mine[known]])
+        cosines = np.full(neighbours.shape, FARTHER)
+        cosines[known] = np.where(neighbours[known] >= 0, found.cosines[mine[known]], FARTHER)
         return Edges(neighbours, cosines)
 
     @cached_property
     def halves(self) -> Halves:
         """The vector of each face, shape ``(n, dimension)``, half precision."""
+        return self._faces_and_vectors[1]
+
+    @cached_property
+    def _faces_and_vectors(self) -> tuple[FaceRows, Halves]:
+        """Those that were there as long as it took to read them.
+
+        Raises:
+            ReportFailed: There is too little memory.
+        """
+        if not vectors.fits(self.collection):
+            count = self.collection.face_count
+            raise ReportFailed(f"Too little memory is free to look at {count:,} faces at once.")
         everything = vectors.read(self.conn, self.collection)
-        return everything.halves[everything.rows(self.faces.ids)]
+        found = rows.faces(self.conn, self.collection.id)
+        places = everything.rows(found.ids)
+        there = places >= 0
+        if there.all() and len(places) == len(everything.ids):
+            return found, everything.halves
+        return found.only(there), everything.halves[places[there]]
 
     @cached_property
     def scale(self) -> Scale:

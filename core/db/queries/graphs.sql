@@ -9,6 +9,9 @@ SELECT pg_advisory_unlock(hashtextextended('facesearch.graph.' || %(collection_i
 SELECT id, collection_id, method, neighbours, state, faces, updated_at
   FROM graphs WHERE collection_id = %(collection_id)s AND state = %(state)s;
 
+-- name: exists
+SELECT 1 FROM graphs WHERE id = %(graph_id)s;
+
 -- name: open
 -- One of a collection is built at a time; whoever comes second works on the first one's.
 INSERT INTO graphs (collection_id, method, neighbours)
