@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Literal, Self
 from uuid import UUID
 
 import numpy as np
@@ -12,14 +12,16 @@ from core.constraints import Decisions
 from core.db.binary import id_bytes
 from core.vectors import rows_of
 
+SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Apart:
     """Decisions, by the numbers of faces and people.
 
     Attributes:
-        same: Pairs of faces that are one person's, shape ``(n, 2)``.
-        different: Pairs of faces that are not, the smaller number first, shape ``(n, 2)``.
+        same: Pairs of faces that are one person's, ascending, the smaller number first, shape ``(n, 2)``.
+        different: Pairs of faces that are not, likewise.
         not_people: Pairs of a face and a person whose it is not.
         people_apart: Pairs of people who are not one, the smaller number first.
         sure: Faces that a person called the same as one of their owner's others.
@@ -84,19 +86,32 @@ class Apart:
         self, pairs: NDArray[np.int64], faces: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where pairs of *faces* stand among them, both ways round."""
-        places = np.minimum(np.searchsorted(faces, pairs), len(faces) - 1)
-        known = (faces[places] == pairs).all(axis=1)
-        first, second = places[known].T
+        low, high = (np.searchsorted(pairs[:, 0], faces, side) for side in SIDES)
+        # Only those that begin with one of the faces are looked at: decisions may be many.
+        first = np.repeat(np.arange(len(faces)), high - low)
+        others = pairs[
+            np.repeat(high - np.cumsum(high - low), high - low) + np.arange(len(first)), 1
+        ]
+        second = np.minimum(np.searchsorted(faces, others), len(faces) - 1)
+        known = faces[second] == others
+        first, second = first[known], second[known]
         return np.concatenate([first, second]), np.concatenate([second, first])
 
-    def is_pair_decided(self, first: int, second: int) -> bool:
-        """Say whether a person said that two faces are of one person, or are not."""
-        pair = (min(first, second), max(first, second))
-        return any((known == pair).all(axis=1).any() for known in (self.same, self.different))
+    def decided(self, faces: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say of which of some faces a person said that they are one person's, or are not, shape ``(n, n)``.
+
+        Args:
+            faces: Ascending.
+        """
+        found = np.zeros((len(faces), len(faces)), np.bool_)
+        for pairs in (self.same, self.different):
+            found[self._inside(pairs, faces)] = True
+        return found
 
 
 def _numbers(faces: NDArray[np.bytes_], pairs: Sequence[tuple[UUID, UUID]]) -> NDArray[np.int64]:
     """Return pairs of faces that are there by their numbers, the smaller one first."""
     ids = id_bytes([face for pair in pairs for face in pair])
     found = rows_of(faces, ids).reshape(-1, 2)
-    return np.sort(found[(found >= 0).all(axis=1)], axis=1)
+    there = np.sort(found[(found >= 0).all(axis=1)], axis=1)
+    return there[np.lexsort((there[:, 1], there[:, 0]))]

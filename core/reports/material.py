@@ -1,9 +1,10 @@
 """What all reports of a collection read: its faces, their people and photos, and who is near whom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -21,11 +22,15 @@ from core.errors import ReportFailed
 from core.neighbours import FARTHER, Halves, unit
 from core.reports import clusters, homes, scale
 from core.reports.apart import Apart
+from core.reports.finding import MOST_SHOWN, Side
 from core.reports.homes import Homes
 from core.reports.scale import Scale
 from core.services import Services
 
 NOBODY = -1
+
+BLOCK: Final = 2**24
+"""Cosines of one block: 64 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +157,36 @@ class Material:
         """Return the cosines of each of some faces to each of others."""
         return np.asarray(self.unit(some) @ self.unit(others).T)
 
+    def blocks(
+        self, some: NDArray[np.integer], others: NDArray[np.integer]
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield `cosines`, some rows at a time, and which these are: one person may have many faces."""
+        theirs = self.unit(others).T
+        size = max(1, BLOCK // max(1, len(others)))
+        for start in range(0, len(some), size):
+            self.pause()
+            part = slice(start, start + size)
+            yield part, np.asarray(self.unit(some[part]) @ theirs)
+
+    def best(
+        self, some: NDArray[np.integer], others: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the largest cosine of each of some faces to any of others, and of each of those."""
+        own = np.full(len(some), FARTHER)
+        theirs = np.full(len(others), FARTHER)
+        for part, cosines in self.blocks(some, others):
+            own[part] = cosines.max(axis=1)
+            np.maximum(theirs, cosines.max(axis=0), out=theirs)
+        return own, theirs
+
     def face(self, number: int) -> UUID:
         """Return the id of a face."""
         return uuid_of(self.faces.ids[number])
+
+    def side(self, faces: NDArray[np.integer], person: int) -> Side:
+        """Return faces of one person, best first, as they stand in a finding; *person* may be -1."""
+        shown = tuple(self.face(face) for face in faces[:MOST_SHOWN].tolist())
+        return Side(shown, len(faces), person_id=self.person(person))
 
     def image(self, face: int) -> UUID:
         """Return the id of the photo of a face."""

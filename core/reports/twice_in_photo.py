@@ -1,61 +1,79 @@
 """The same person twice in one photo: two faces of one name, or two that look like one person."""
 
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import nlargest
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.reports.finding import Finding, Outcome, Side
-from core.reports.material import Material
+from core.reports.finding import MOST_FINDINGS, Finding, Outcome, Side
+from core.reports.material import Material, groups
 
 NAME: Final = "twice-in-photo"
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two faces of one photo, of one name or alike."""
+
+    first: int
+    second: int
+    cosine: float
+    one_name: bool
+
+    @property
+    def kind(self) -> str:
+        return "one_name" if self.one_name else "alike"
+
+    @property
+    def score(self) -> float:
+        """Of one name the least alike are the most likely error, and come first."""
+        return 2 - self.cosine if self.one_name else self.cosine
+
+
 def make(material: Material) -> Outcome:
     """Find pairs of faces in one photo, those with one name first."""
-    findings = []
-    for image in _crowded(material):
-        for place, first in enumerate(image):
-            for second in image[place + 1 :]:
-                found = _pair(material, int(first), int(second))
-                if found is not None:
-                    findings.append(found)
-    return Outcome.ranked(findings, images=len(np.unique(material.images)))
+    photos = int(material.images.max(initial=-1)) + 1
+    pairs = [
+        pair
+        for faces in groups(material.images, photos)
+        if len(faces) > 1
+        for pair in _pairs(material, faces)
+    ]
+    best = nlargest(MOST_FINDINGS, pairs, key=lambda pair: pair.score)
+    return Outcome.ranked(
+        [_finding(material, pair) for pair in best],
+        kinds=dict(Counter(pair.kind for pair in pairs)),
+        images=photos,
+    )
 
 
-def _crowded(material: Material) -> list[list[int]]:
-    """Return the faces of photos with two of one name, or two that are near neighbours."""
-    first, second, _ = material.edges.pairs(material.collection.threshold)
-    alike = set(material.images[first[material.images[first] == material.images[second]]].tolist())
-    named: defaultdict[tuple[int, int], int] = defaultdict(int)
-    pairs = zip(material.images.tolist(), material.owners.tolist(), strict=True)
-    for image, owner in pairs:
-        if owner >= 0:
-            named[image, owner] += 1
-    wanted = alike | {image for (image, _), count in named.items() if count > 1}
-    faces: defaultdict[int, list[int]] = defaultdict(list)
-    for face in np.flatnonzero(np.isin(material.images, list(wanted))).tolist():
-        faces[int(material.images[face])].append(face)
-    return [faces[image] for image in sorted(faces)]
+def _pairs(material: Material, faces: NDArray[np.int64]) -> Iterator[_Pair]:
+    """Yield the pairs of faces of one photo that nobody decided about."""
+    material.pause()
+    cosines = material.cosines(faces, faces)
+    owners = material.owners[faces]
+    one_name = (owners[:, None] == owners[None, :]) & (owners >= 0)
+    asked = one_name | (cosines >= material.collection.threshold)
+    asked &= ~material.apart.decided(faces)
+    for a, b in np.argwhere(np.triu(asked, 1)).tolist():
+        yield _Pair(int(faces[a]), int(faces[b]), float(cosines[a, b]), bool(one_name[a, b]))
 
 
-def _pair(material: Material, first: int, second: int) -> Finding | None:
-    """Return two faces of one photo if they have one name or look like one person."""
-    owners = [int(material.owners[face]) for face in (first, second)]
-    one_name = owners[0] == owners[1] and owners[0] >= 0
-    cosine = float(material.cosines(np.array([first]), np.array([second]))[0, 0])
-    threshold = material.collection.threshold
-    if (not one_name and cosine < threshold) or material.apart.is_pair_decided(first, second):
-        return None
-    image = material.image(first)
+def _finding(material: Material, pair: _Pair) -> Finding:
+    image = material.image(pair.first)
+    ids = [material.face(face) for face in (pair.first, pair.second)]
+    owners = [material.person(int(material.owners[face])) for face in (pair.first, pair.second)]
     return Finding(
-        kind="one_name" if one_name else "alike",
-        about=(material.face(first), material.face(second)),
-        # Of one name the least alike are the most likely error, and come first.
-        score=2 - cosine if one_name else cosine,
+        kind=pair.kind,
+        about=tuple(ids),
+        score=pair.score,
         sides=tuple(
-            Side((material.face(face),), 1, person_id=material.person(owner), image_id=image)
-            for face, owner in zip((first, second), owners, strict=True)
+            Side((face,), 1, person_id=owner, image_id=image)
+            for face, owner in zip(ids, owners, strict=True)
         ),
-        facts={"cosine": cosine, "threshold": threshold},
+        facts={"cosine": pair.cosine, "threshold": material.collection.threshold},
     )

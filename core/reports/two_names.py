@@ -22,10 +22,8 @@ def make(material: Material) -> Outcome:
     for person, (group, owner) in material.homes.second.items():
         if (min(person, owner), max(person, owner)) in material.apart.people_apart:
             continue
-        there = np.flatnonzero(material.clusters == group)
-        cosines = material.cosines(
-            *(there[material.owners[there] == each] for each in (person, owner))
-        )
+        members = material.members[person], material.members[owner]
+        cosines = material.cosines(*(some[material.clusters[some] == group] for some in members))
         least = material.scale.rare_between(rate, *cosines.shape)
         if cosines.mean() >= least:
             findings.append(_finding(material, person, owner, float(cosines.mean()), least))
@@ -41,7 +39,7 @@ def _finding(material: Material, person: int, owner: int, mean: float, least: fl
         sides=sides_of(material, owner, person),
         facts={
             "mean_cosine": mean,
-            "best_cosine": float(_all_cosines(material, owner, person).max()),
+            "best_cosine": float(_best(material, owner, person)[0].max()),
             "least_cosine": least,
         },
     )
@@ -50,14 +48,16 @@ def _finding(material: Material, person: int, owner: int, mean: float, least: fl
 def sides_of(material: Material, first: int, second: int) -> tuple[Side, Side]:
     """Return the faces of two people, those first that are most like one of the other's."""
     faces = material.members[first], material.members[second]
-    cosines = _all_cosines(material, first, second)
-    orders = np.argsort(-cosines.max(axis=1)), np.argsort(-cosines.max(axis=0))
     one, other = (
-        Side.of([material.face(face) for face in some[order]], person_id=material.person(person))
-        for some, order, person in zip(faces, orders, (first, second), strict=True)
+        material.side(some[np.argsort(-best)], person)
+        for some, best, person in zip(
+            faces, _best(material, first, second), (first, second), strict=True
+        )
     )
     return one, other
 
 
-def _all_cosines(material: Material, first: int, second: int) -> NDArray[np.float32]:
-    return material.cosines(material.members[first], material.members[second])
+def _best(
+    material: Material, first: int, second: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return material.best(material.members[first], material.members[second])

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db.binary import uuid_of
-from core.reports.finding import Finding, Outcome, Side
-from core.reports.material import Material
+from core.reports.finding import Finding, Outcome
+from core.reports.material import NOBODY, Material
 
 NAME: Final = "unnamed"
 
@@ -49,7 +49,7 @@ def _finding(material: Material, faces: NDArray[np.int64]) -> Finding | None:
     length = float(np.linalg.norm(middle))
     to_middle = material.unit(faces) @ (middle / length)
     order = np.lexsort((-material.faces.quality[faces], -to_middle))
-    sides = [Side.of([material.face(face) for face in faces[order]])]
+    sides = [material.side(faces[order], NOBODY)]
     facts: dict[str, float | int | None] = {
         "faces": len(faces),
         "images": len(np.unique(material.images[faces])),
@@ -59,9 +59,7 @@ def _finding(material: Material, faces: NDArray[np.int64]) -> Finding | None:
     if suggested is not None:
         person, cosine = suggested
         own = material.members[person]
-        best = np.argsort(-material.cosines(faces, own).max(axis=0))
-        ids = [material.face(face) for face in own[best]]
-        sides.append(Side.of(ids, person_id=material.person(person)))
+        sides.append(material.side(own[np.argsort(-material.best(faces, own)[1])], person))
         facts["suggested_cosine"] = cosine
     return Finding(
         kind="suggested" if suggested else "group",
@@ -93,10 +91,10 @@ def _suggested(material: Material, faces: NDArray[np.int64]) -> tuple[int, float
         if person >= 0:
             candidates[person] = max(candidates.get(person, -1.0), cosine)
     for person in sorted(candidates, key=lambda each: -candidates[each]):
-        refused = any((face, person) in material.apart.not_people for face in faces.tolist())
-        cosines = material.cosines(faces, material.members[person])
-        mean = float(cosines.max(axis=1).mean())
-        if not refused and (person == owner or mean >= material.collection.threshold):
+        if any((face, person) in material.apart.not_people for face in faces.tolist()):
+            continue
+        mean = float(material.best(faces, material.members[person])[0].mean())
+        if person == owner or mean >= material.collection.threshold:
             return person, mean
     return None
 

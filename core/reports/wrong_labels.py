@@ -101,5 +101,4 @@ def _others(material: Material, face: int, person: int) -> Side:
     others = material.members[person]
     others = others[others != face]
     order = np.argsort(-material.cosines(np.array([face]), others)[0])
-    ids = [material.face(each) for each in others[order]]
-    return Side.of(ids, person_id=material.person(person))
+    return material.side(others[order], person)

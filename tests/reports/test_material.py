@@ -11,6 +11,7 @@ from core.db import graphs
 from core.db import material as rows
 from core.db.graphs import State
 from core.errors import ReportFailed
+from core.reports import material as module
 from tests.casts import Cast, directions
 
 
@@ -72,3 +73,18 @@ def test_vectors_that_do_not_fit_into_memory_are_not_read(
 
     with pytest.raises(ReportFailed, match="Too little memory"):
         _ = material.halves
+
+
+def test_the_best_cosines_are_those_of_all_blocks(
+    town: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", 5)
+    material = town.material()
+    some, others = np.array([0, 2, 4]), np.array([1, 3])
+    cosines = material.cosines(some, others)
+
+    own, theirs = material.best(some, others)
+
+    assert len(list(material.blocks(some, others))) == 2
+    np.testing.assert_allclose(own, cosines.max(axis=1), atol=1e-6)
+    np.testing.assert_allclose(theirs, cosines.max(axis=0), atol=1e-6)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from types import ModuleType
 from uuid import UUID
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from core.db.binary import id_bytes
+from core.graph import NEIGHBOURS
 from core.reports import (
     health,
     look_alikes,
@@ -23,6 +26,7 @@ from core.reports import (
 from core.reports.finding import Finding
 from core.reports.material import Material
 from core.reports.scale import CLUSTER
+from core.vectors import rows_of
 from tests.casts import THRESHOLD, Cast, directions, near
 
 
@@ -222,6 +226,37 @@ def test_pairs_in_one_photo_are_those_of_one_name_or_of_a_cosine_above_the_thres
     for key, each in found.items():
         assert each.facts["cosine"] == pytest.approx(expected[key], abs=1e-4)
     assert {each.kind for each in found.values()} == {"one_name", "alike"}
+
+
+def test_two_faces_of_one_photo_are_found_though_neither_is_among_the_others_neighbours(
+    cast: Callable[[], Cast],
+) -> None:
+    made = cast()
+    who = directions(1)[0]
+    made.add(near(who, 0.95, NEIGHBOURS + 4, seed=1))
+    both = made.add(near(who, 0.7, 2, seed=2), together=True)
+    material = made.material()
+
+    (found,) = twice_in_photo.make(material).findings
+
+    assert set(found.about) == set(both)
+    one, other = rows_of(material.faces.ids, id_bytes(both))
+    assert other not in material.edges.neighbours[one]
+    assert one not in material.edges.neighbours[other]
+
+
+@pytest.mark.parametrize("report", [look_alikes, twice_in_photo])
+def test_what_is_left_out_of_a_long_report_is_counted(
+    crowd: Cast, monkeypatch: pytest.MonkeyPatch, report: ModuleType
+) -> None:
+    whole = report.make(crowd.material())
+    monkeypatch.setattr(report, "MOST_FINDINGS", 1)
+
+    short = report.make(crowd.material())
+
+    assert len(whole.findings) > 1
+    assert short.findings == whole.findings[:1]
+    assert short.summary["kinds"] == whole.summary["kinds"]
 
 
 def test_groups_of_unnamed_faces_are_told_with_their_size_spread_and_who_they_may_be(
