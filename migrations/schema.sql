@@ -1334,7 +1334,7 @@ CREATE INDEX review_items_by_change ON public.review_items USING btree (change_i
 
 CREATE UNIQUE INDEX review_items_by_key ON public.review_items USING btree (collection_id, source, key);
 
-CREATE INDEX review_items_open ON public.review_items USING btree (collection_id, score DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'later'::text]));
+CREATE INDEX review_items_in_order ON public.review_items USING btree (collection_id, state, score DESC, id DESC) INCLUDE (source);
 
 CREATE INDEX search_days_by_day ON public.search_days USING btree (day);
 

@@ -141,8 +141,8 @@ def _reviews() -> None:
         COMMENT ON COLUMN review_items.state IS
             'settled: what it asks was answered elsewhere, or what it is about is gone.';
         CREATE UNIQUE INDEX review_items_by_key ON review_items (collection_id, source, key);
-        CREATE INDEX review_items_open ON review_items (collection_id, score DESC, id)
-            WHERE state IN ('open', 'later');
+        CREATE INDEX review_items_in_order
+            ON review_items (collection_id, state, score DESC, id DESC) INCLUDE (source);
         CREATE INDEX review_items_by_change ON review_items (change_id) WHERE change_id IS NOT NULL;
         """
     )
