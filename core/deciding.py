@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from core import reviews
+from core.answers import Decision
 from core.db.pool import Pool
 from core.db.reviews import Item
 from core.errors import FaceSearchError, ReviewItemNotFound
-from core.reviews import Decision
 
 
 @dataclass(frozen=True, slots=True)

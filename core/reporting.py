@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from core import collections, naming, reviews
+from core.answers import whole
 from core.db import collections as collection_rows
 from core.db import people as people_rows
 from core.db import reports as rows
@@ -203,7 +204,7 @@ def name_group(
     found = rows.findings(conn, report_id, limit=1, after=position - 1)
     if report.name != unnamed.NAME or not found or found[0].position != position:
         raise InvalidRequest("This report has no such group.")
-    faces = reviews.whole(conn, report.collection_id, Side.from_json(found[0].sides[0]))
+    faces = whole(conn, report.collection_id, Side.from_json(found[0].sides[0]))
     owners = people_rows.owners(conn, report.collection_id, faces)
     if not faces or any(owners.get(face, reviews.GONE) is not None for face in faces):
         raise WrongState("What this is about was changed meanwhile.")

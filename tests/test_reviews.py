@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from core import constraints, people, reporting, reviews
+from core.answers import Decision, answers
 from core.db import reviews as rows
 from core.db.reviews import Item, State
 from core.errors import InvalidRequest, PersonNotFound, ReviewItemNotFound, WrongState
 from core.reports import registry, two_names
 from core.reports.finding import Outcome
 from core.reports.material import Material
-from core.reviews import Decision
 from core.undoing import undo
 from tests.casts import Cast, directions, near
 from tests.conftest import RecordingDoorbell
@@ -263,7 +263,7 @@ def test_what_changed_meanwhile_is_settled_and_nothing_is_done(look: Look, town:
 def test_an_answer_that_says_nothing_is_refused(look: Look, town: Cast) -> None:
     item = look()["suggested"]
 
-    assert Decision.WRONG_LABEL not in reviews.answers(item)
+    assert Decision.WRONG_LABEL not in answers(item)
     with pytest.raises(InvalidRequest):
         decide(town, item, Decision.WRONG_LABEL)
     assert reviews.get(town.conn, item.id).state == "open"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from core.reviews import Decision
+from core.answers import Decision
 
 SENTENCES: Final[Mapping[str, str]] = {
     "same_bytes": "The same file is in another collection, too.",
@@ -55,7 +55,7 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "alike": "Are these two faces of one photo one person?",
     "unnamed": "{0.are_these} {0.other}?",
 }
-"""By the kind of question, of `core.reviews.SUBJECTS`."""
+"""By the kind of question, of `core.answers.SUBJECTS`."""
 
 _HIDE: Final = "hide {0.asked} from searches"
 _HIDE_SECOND: Final = "hide the second face from searches"
@@ -87,4 +87,4 @@ EFFECTS: Final[Mapping[tuple[str, Decision], str]] = {
     ("unnamed", Decision.DIFFERENT): "never call {0.asked} {0.other}",
     ("unnamed", Decision.NOT_A_FACE): _HIDE,
 }
-"""By the kind of question, as `core.reviews.ACTS`."""
+"""By the kind of question, as `core.answers.ACTS`."""

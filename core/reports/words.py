@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 from uuid import UUID
 
+from core.answers import SUBJECTS, Decision
 from core.counting import counted
 from core.reports.finding import Side
 from core.reports.phrases import EFFECTS, QUESTIONS, SENTENCES, SIDES
-from core.reviews import ARRIVAL, SUBJECTS, Decision
+from core.reviews import ARRIVAL
 
 Names: TypeAlias = Mapping[UUID, str]
 

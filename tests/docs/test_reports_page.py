@@ -9,10 +9,10 @@ import click
 import pytest
 
 from core import reviews
+from core.answers import Decision
 from core.reports import registry
 from core.reports.files.formats import Format
 from core.reports.words import KINDS
-from core.reviews import Decision
 from core.settings import ENV_PREFIX, Settings
 from web.cli import main
 

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from core import reviews
+from core import answers, reviews
+from core.answers import Decision
 from core.db.reports import StoredFinding
 from core.reports import phrases, registry, words
 from core.reports.finding import Side
-from core.reviews import Decision
 
 EVA, EVE = UUID(int=1), UUID(int=2)
 NAMES = {EVA: "Eva {0}", EVE: "Eve"}
@@ -29,10 +29,10 @@ def test_every_report_and_every_source_of_items_has_a_title_and_a_sentence() -> 
 
 
 def test_every_question_and_every_decision_has_words() -> None:
-    assert set(phrases.EFFECTS) == set(reviews.ACTS)
-    assert set(phrases.QUESTIONS) == set(reviews.SUBJECTS.values())
+    assert set(phrases.EFFECTS) == set(answers.ACTS)
+    assert set(phrases.QUESTIONS) == set(answers.SUBJECTS.values())
     assert set(words.DECISIONS) == set(Decision)
-    assert set(phrases.SENTENCES) == set(words.KINDS) >= set(reviews.SUBJECTS)
+    assert set(phrases.SENTENCES) == set(words.KINDS) >= set(answers.SUBJECTS)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ def inbox(town: Cast) -> Cast:
     for report in (two_names, wrong_labels):
         outcome = report.make(material)
         with town.conn.transaction():
-            reviews.take_up(town.conn, report.NAME, town.collection.id, outcome.findings)
+            reviews.take_up(
+                town.conn, report.NAME, town.collection.id, outcome.findings, seen_at=None
+            )
     return town
 
 

@@ -9,13 +9,14 @@ from rich.table import Column, Table
 
 from core import collections as collection_use
 from core import reviews
+from core.answers import Decision, answers
 from core.db.changes import Named
 from core.db.pool import Connection
 from core.db.reviews import Item, State
 from core.deciding import Outcome, decide_each
 from core.reports import telling, words
 from core.reports.files.as_json import plain_side
-from core.reviews import SOURCES, Decision
+from core.reviews import SOURCES
 from web.cli.common import FaceSearchGroup, json_option, output, print_json
 from web.cli.services import ACTOR, PARTLY, system
 
@@ -89,7 +90,7 @@ def show(item: UUID, as_json: bool) -> None:
         by = f" by {found.decided_by}; change {found.change_id}" if found.decided_by else ""
         shown.print(f"It is {found.state}{by}.")
         return
-    for decision in reviews.answers(found):
+    for decision in answers(found):
         option = decision.value.replace("_", "-")
         shown.print(f"  {option}: {words.effect(found, decision, names)}", highlight=False)
 
@@ -166,7 +167,7 @@ def _plain(item: Item, people: Mapping[UUID, Named]) -> dict[str, Any]:
         "sides": [plain_side(side, people) for side in telling.sides(item)],
         "facts": item.facts,
         "state": item.state,
-        "answers": reviews.answers(item),
+        "answers": answers(item),
         "decision": item.decision,
         "decided_by": item.decided_by,
         "decided_at": item.decided_at,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from core import evidence, reviews
+from core.answers import Decision, answers
 from core.db.changes import FaceState
 from core.db.images import Image
 from core.db.pool import Connection
@@ -13,7 +14,6 @@ from core.db.reviews import Item
 from core.evidence import Evidence
 from core.reports import telling, words
 from core.reports.words import DECISIONS, Found
-from core.reviews import Decision
 
 KEYS: Mapping[Decision, str] = {
     Decision.SAME: "S",
@@ -141,7 +141,7 @@ def _answers(item: Item, names: Mapping[UUID, str]) -> list[Answer]:
             KEYS[decision],
             CURES.get(item.kind) is decision,
         )
-        for decision in reviews.answers(item)
+        for decision in answers(item)
     ]
 
 

@@ -9,6 +9,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from core import collections, gallery, reviews
+from core.answers import Decision
 from core.db.changes import FaceState
 from core.db.images import Image
 from core.db.pool import Connection
@@ -18,7 +19,6 @@ from core.errors import FaceSearchError, InvalidRequest
 from core.keeping import Keeps
 from core.reports import words
 from core.reports.words import DECISIONS
-from core.reviews import Decision
 from web.pages import findings, forms, pictures, reports
 from web.pages.findings import KEYS, Shown
 from web.pages.pictures import Outline

@@ -8,11 +8,11 @@ from uuid import UUID
 from pydantic import Field
 
 from core import reviews
+from core.answers import Decision, answers
 from core.db.changes import Named
 from core.db.reviews import Count, Item, State
 from core.deciding import Outcome
 from core.reports import telling, words
-from core.reviews import Decision
 from web.api.models.common import Answer, Body, Page, PageQuery
 from web.api.models.reports import Facts, FindingSide
 
@@ -91,7 +91,7 @@ class ReviewItem(Answer):
             sides=[FindingSide.of(side, people) for side in telling.sides(row)],
             facts=row.facts,
             state=State(row.state),
-            answers=reviews.answers(row),
+            answers=answers(row),
             decision=None if row.decision is None else Decision(row.decision),
             decided_by=row.decided_by,
             decided_at=row.decided_at,
