@@ -54,12 +54,13 @@ def take_up(
     collection_id: UUID,
     found: Sequence[Finding],
     *,
-    seen_at: datetime | None,
+    seen_at: datetime | None = None,
 ) -> None:
     """Ask about what a report found, and settle what it does not find any more.
 
     Args:
-        seen_at: When the report was begun; what was decided since is not asked again.
+        seen_at: When the report was begun; what was decided since is not asked again. None: with
+            the transaction.
     """
     if name in ASKED:
         asked = [each for each in found if each.kind in ASKED[name]][:MOST_ASKED]
