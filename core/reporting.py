@@ -234,9 +234,15 @@ def work(services: Services, ring: Callable[[], None], ending: Event) -> None:
     assert url is not None, "services were opened"
     with connect(url, autocommit=True) as conn:
         helper = Builder(services, conn, pause=partial(_pause_if, ending))
+        called = False
         while not ending.is_set():
-            if not _make_some(services, conn, ring, ending) and not helper.help():
+            if _make_some(services, conn, ring, ending):
+                continue
+            if not helper.help():
                 return
+            if not called:  # whoever builds calls one; the others are called one by the other
+                ring()
+                called = True
 
 
 def _pause_if(ending: Event) -> None:

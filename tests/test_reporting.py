@@ -259,3 +259,16 @@ def test_a_report_that_is_over_can_be_deleted_and_one_that_waits_cannot(
     reporting.delete(town.conn, asked.id)
 
     assert reporting.page(town.conn, town.collection.id, limit=10) == []
+
+
+def test_a_worker_that_helps_calls_another_one_once(
+    town: Cast, doorbell: RecordingDoorbell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(town, doorbell, "unnamed")
+    slices, rings = [True, True, False], []
+    monkeypatch.setattr(reporting, "_make_some", lambda *_: False)
+    monkeypatch.setattr(reporting.Builder, "help", lambda _: slices.pop(0))
+
+    reporting.work(town.services, lambda: rings.append(1), Event())
+
+    assert (len(rings), slices) == (1, [])
