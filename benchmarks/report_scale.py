@@ -102,7 +102,8 @@ def helpers(database: Database, folder: Path, count: int) -> Iterator[None]:
 
 
 def build(database: Database, conn: Connection, collection: Collection) -> Graph:
-    rows.drop(conn, collection.id, State.READY)
+    for state in State:  # one may be halfway, of a run that was broken off
+        rows.drop(conn, collection.id, state)
     # Others help with what a report waits for.
     report_rows.ask(conn, collection.id, health.NAME, actor="benchmark")
     report_rows.claim(conn, lease=uuid4(), lease_s=3600, most_attempts=1)

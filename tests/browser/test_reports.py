@@ -66,7 +66,7 @@ def press(page: Any, key: str) -> None:
     """Press a key and wait for what it brings."""
     with page.expect_response(lambda response: "/review" in response.url and response.ok):
         page.keyboard.press(key)
-    page.wait_for_function("document.getElementById('desk').ariaBusy === 'false'")
+    expect(page.locator("#desk")).to_have_attribute("aria-busy", "false")
 
 
 def test_questions_are_answered_undone_and_walked_through_by_keyboard(
