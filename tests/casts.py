@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import collections, people
+from core import collections, people, reviews
 from core.db import faces, images
 from core.db.collections import Collection
 from core.db.faces import NewFace
 from core.db.pool import Connection, connect
 from core.faces import AnalysedFace, DetectedFace, Quality, unit_embedding
 from core.graph import Builder
+from core.reports import two_names, wrong_labels
 from core.reports.material import Material
 from core.services import Services
 
@@ -157,3 +158,19 @@ def town(cast: Callable[[], Cast]) -> Cast:
             made.add(near(who, 0.9, 4, seed=9), again)
     made.add(near(directions(4)[3], 0.9, 3, seed=5))
     return made
+
+
+@pytest.fixture
+def inbox(town: Cast) -> Cast:
+    """The town, where Eve and Eva may be one, as Ann and Anna, and a face of Ann is called Bob."""
+    ann = directions(4)[0]
+    town.add(near(ann, 0.9, 4, seed=20), "Anna")
+    town.add(near(ann, 0.9, seed=30), "Bob")
+    material = town.material()
+    for report in (two_names, wrong_labels):
+        outcome = report.make(material)
+        with town.conn.transaction():
+            reviews.take_up(
+                town.conn, report.NAME, town.collection.id, outcome.findings, seen_at=None
+            )
+    return town

@@ -8,26 +8,9 @@ import pytest
 
 from core import people, reviews
 from core.db.reviews import Item, State
-from core.reports import two_names, wrong_labels
-from tests.casts import Cast, directions, near
+from tests.casts import Cast
 
 Visitor = Any  # tests/web/pages/conftest.py
-
-
-@pytest.fixture
-def inbox(town: Cast) -> Cast:
-    """The town, where Eve and Eva may be one, as Ann and Anna, and a face of Ann is called Bob."""
-    ann = directions(4)[0]
-    town.add(near(ann, 0.9, 4, seed=20), "Anna")
-    town.add(near(ann, 0.9, seed=30), "Bob")
-    material = town.material()
-    for report in (two_names, wrong_labels):
-        outcome = report.make(material)
-        with town.conn.transaction():
-            reviews.take_up(
-                town.conn, report.NAME, town.collection.id, outcome.findings, seen_at=None
-            )
-    return town
 
 
 @pytest.fixture
