@@ -45,7 +45,8 @@ def every_call(app: Flask) -> Iterator[tuple[str, str]]:
 
 def _address(rule: Rule) -> str:
     usual = "01a20cb7-189f-74ac-9927-7f7cea50a24d"
-    values: dict[str, Any] = {name: "start" if name == "verb" else usual for name in rule.arguments}
+    others = {"verb": "start", "position": 0}
+    values: dict[str, Any] = {name: others.get(name, usual) for name in rule.arguments}
     _, path = rule.build(values) or ("", "")
     return path or str(rule)
 
