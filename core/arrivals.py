@@ -22,6 +22,7 @@ from core.errors import CollectionNotFound
 from core.graph_methods import walking
 from core.reports.finding import Finding, Side
 from core.reports.scale import UNSURE
+from core.reports.wrong_labels import nearer_half, somebody_else
 from core.reviews import ARRIVAL
 from core.services import Services
 
@@ -129,28 +130,22 @@ def _judge(conn: Connection, collection: Collection, look: _Look) -> Finding | N
     if look.owner is None:
         sure = 1 - SURE * (1 - collection.threshold)
         return None if look.cosine >= sure else _suggested(conn, collection, look)
-    own = _half(people_rows.cosines(conn, collection.id, look.face, look.owner))
-    other = _half(people_rows.cosines(conn, collection.id, look.face, look.other))
+    own = nearer_half(people_rows.cosines(conn, collection.id, look.face, look.owner))
+    other = nearer_half(people_rows.cosines(conn, collection.id, look.face, look.other))
     if not own:
         is_alike = fmean(other) >= collection.threshold
         return _one_person(conn, collection, look, other) if is_alike else None
     if fmean(other) <= fmean(own):
         return None
-    return Finding(
-        kind="somebody_else",
-        about=(look.face, look.other),
-        score=fmean(other) - fmean(own),
+    return somebody_else(
+        look.other,
         sides=(
             Side((look.face,), 1, person_id=look.owner),
             _side(conn, collection, look),
             _others(conn, collection, look),
         ),
-        facts={
-            "own_mean": fmean(own),
-            "own_best": own[0],
-            "other_mean": fmean(other),
-            "other_best": other[0],
-        },
+        own=own,
+        other=other,
     )
 
 
@@ -199,8 +194,3 @@ def _others(conn: Connection, collection: Collection, look: _Look) -> Side:
     assert look.owner is not None, "somebody who has a name"
     faces = people_rows.faces_of_person(conn, collection.id, look.owner)
     return Side.of([face for face in faces if face != look.face], person_id=look.owner)
-
-
-def _half(cosines: list[float]) -> list[float]:
-    """Return the larger half: some of somebody's faces may have the wrong name."""
-    return cosines[: (len(cosines) + 1) // 2]

@@ -207,7 +207,7 @@ def name_group(
     faces = whole(conn, report.collection_id, Side.from_json(found[0].sides[0]))
     owners = people_rows.owners(conn, report.collection_id, faces)
     if not faces or any(owners.get(face, reviews.GONE) is not None for face in faces):
-        raise WrongState("What this is about was changed meanwhile.")
+        raise WrongState(reviews.CHANGED)
     return naming.name_faces(conn, report.collection_id, faces, name, actor=actor)
 
 

@@ -44,6 +44,9 @@ SOURCES: Final = (*ASKED, ARRIVAL)
 GONE: Final = UUID(int=0)
 """Stands for the owner of a face that is not there any more."""
 
+CHANGED: Final = "What this is about was changed meanwhile."
+DECIDED: Final = "This was decided already."
+
 MOST_ASKED: Final = 500
 """Items of one report: what matters most, and more comes when that is done."""
 
@@ -135,7 +138,7 @@ def postpone(conn: Connection, item_id: UUID) -> Item:
     """
     if not rows.postpone(conn, item_id, State.LATER):
         get(conn, item_id)
-        raise WrongState("This was decided already.")
+        raise WrongState(DECIDED)
     return get(conn, item_id)
 
 
@@ -155,7 +158,7 @@ def decide(conn: Connection, item_id: UUID, decision: Decision, *, actor: str) -
         collection_rows.hold(conn, [item.collection_id])
         item = rows.get(conn, item_id, lock=True)
         if item is None or not item.is_open:
-            raise WrongState("This was decided already.")
+            raise WrongState(DECIDED)
         question = Question.of(item)
         if _is_outdated(conn, question):
             rows.settle(conn, item_id)
@@ -164,7 +167,7 @@ def decide(conn: Connection, item_id: UUID, decision: Decision, *, actor: str) -
             _perform(conn, question, decision, actor)
             _settle_others(conn, question)
     if settled:
-        raise WrongState("What this is about was changed meanwhile.")
+        raise WrongState(CHANGED)
     return get(conn, item_id)
 
 
@@ -180,7 +183,7 @@ def take_back(conn: Connection, item_id: UUID, *, actor: str) -> tuple[Left, ...
     if item.change_id is not None:
         return undoing.undo(conn, item.change_id, actor=actor).left
     if not rows.postpone(conn, item_id, State.OPEN):
-        raise WrongState("What this is about was changed meanwhile.")
+        raise WrongState(CHANGED)
     return ()
 
 

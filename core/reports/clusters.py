@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
 from core.neighbours import Halves, unit
+from core.reports import grouping
 from core.reports.apart import Apart
 from core.reports.scale import CLUSTER, Scale
 
@@ -106,9 +107,8 @@ def components(
     kept = cosines >= least
     matrix = coo_matrix((kept[kept], (first[kept], second[kept])), shape=(count, count))
     parts, labels = connected_components(matrix, directed=False)
-    order = np.argsort(labels, kind="stable")
     found = []
-    for faces in np.split(order, np.searchsorted(labels[order], np.arange(1, parts))):
+    for faces in grouping.places(labels, parts):
         if len(faces) <= LARGEST:
             found.append(faces)
             continue

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from core.db.material import FaceRows, PersonRow
 from core.db.pool import Connection
 from core.errors import ReportFailed
 from core.neighbours import FARTHER, Halves, unit
-from core.reports import clusters, homes, scale
+from core.reports import clusters, grouping, homes, scale
 from core.reports.apart import Apart
 from core.reports.finding import MOST_SHOWN, Side
 from core.reports.homes import Homes
@@ -69,7 +68,7 @@ class Material:
     @cached_property
     def members(self) -> list[NDArray[np.int64]]:
         """The faces of each person."""
-        return groups(self.owners, len(self.people))
+        return grouping.places(self.owners, len(self.people))
 
     @cached_property
     def images(self) -> NDArray[np.int64]:
@@ -218,10 +217,3 @@ class Edges:
         low, high = np.minimum(faces, others), np.maximum(faces, others)
         _, first = np.unique(low * len(self.cosines) + high, return_index=True)
         return low[first], high[first], self.cosines[faces, places][first]
-
-
-def groups(numbers: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
-    """Return where each number from 0 to *count* stands."""
-    order = np.argsort(numbers, kind="stable")
-    bounds = np.searchsorted(numbers[order], np.arange(count + 1))
-    return [order[first:end] for first, end in pairwise(bounds)]

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from core.reports import grouping
 from core.reports.finding import MOST_FINDINGS, Finding, Outcome, Side
-from core.reports.material import Material, groups
+from core.reports.material import Material
 
 NAME: Final = "twice-in-photo"
 
@@ -39,7 +40,7 @@ def make(material: Material) -> Outcome:
     photos = int(material.images.max(initial=-1)) + 1
     pairs = [
         pair
-        for faces in groups(material.images, photos)
+        for faces in grouping.places(material.images, photos)
         if len(faces) > 1
         for pair in _pairs(material, faces)
     ]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from core.db import collections as collection_rows
 from core.db import faces as face_rows
 from core.db.binary import uuid_of
+from core.reports import grouping
 from core.reports.finding import Finding, Outcome
 from core.reports.material import NOBODY, Material
 
@@ -36,18 +37,18 @@ def make(material: Material) -> Outcome:
 def groups(material: Material) -> list[NDArray[np.int64]]:
     """Return the unnamed faces of each cluster that has any."""
     unnamed = np.flatnonzero(material.owners < 0)
-    order = unnamed[np.argsort(material.clusters[unnamed], kind="stable")]
-    numbers = material.clusters[order]
-    return np.split(order, np.flatnonzero(np.diff(numbers)) + 1) if len(order) else []
+    numbers = material.clusters[unnamed]
+    parts = grouping.places(numbers, int(numbers.max(initial=-1)) + 1)
+    return [unnamed[part] for part in parts if len(part)]
 
 
 def _finding(material: Material, faces: NDArray[np.int64]) -> Finding | None:
     suggested = _suggested(material, faces)
     if suggested is None and len(faces) < LEAST_FACES:
         return None
-    middle = material.unit(faces).mean(axis=0)
-    length = float(np.linalg.norm(middle))
-    to_middle = material.unit(faces) @ (middle / length)
+    units = material.unit(faces)
+    middle = units.mean(axis=0)
+    to_middle = units @ (middle / float(np.linalg.norm(middle)))
     order = np.lexsort((-material.faces.quality[faces], -to_middle))
     sides = [material.side(faces[order], NOBODY)]
     facts: dict[str, float | int | None] = {

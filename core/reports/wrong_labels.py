@@ -2,10 +2,12 @@
 none of their person's others.
 """
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Final
+from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.reports.finding import Finding, Outcome, Side
 from core.reports.material import Material
@@ -36,24 +38,50 @@ def _elsewhere(material: Material, face: int, owner: int) -> Finding | None:
     if _is_settled(material, face, owner) or len(material.members[person]) == 1:
         return None
     own, other = _to_others(material, face, person), _to_others(material, face, owner)
-    if other.mean() <= own.mean():
+    if fmean(other) <= fmean(own):
         return None
-    return Finding(
-        kind="somebody_else",
-        about=(material.face(face), material.people[owner].id),
-        score=float(other.mean() - own.mean()),
+    return somebody_else(
+        material.people[owner].id,
         sides=(
             _side(material, face),
             _others(material, face, owner),
             _others(material, face, person),
         ),
+        own=own,
+        other=other,
+    )
+
+
+def somebody_else(
+    person: UUID, *, sides: tuple[Side, Side, Side], own: Sequence[float], other: Sequence[float]
+) -> Finding:
+    """Return the finding that a face is nearer to another person than to its own.
+
+    Args:
+        person: The other one.
+        sides: The face, that person's, and the other faces of its own.
+        own: The cosines to its person's, the `nearer_half` of them.
+        other: The same to that person's.
+    """
+    return Finding(
+        kind="somebody_else",
+        about=(sides[0].faces[0], person),
+        score=fmean(other) - fmean(own),
+        sides=sides,
         facts={
-            "own_mean": float(own.mean()),
-            "own_best": float(own.max()),
-            "other_mean": float(other.mean()),
-            "other_best": float(other.max()),
+            "own_mean": fmean(own),
+            "own_best": own[0],
+            "other_mean": fmean(other),
+            "other_best": other[0],
         },
     )
+
+
+def nearer_half(cosines: list[float]) -> list[float]:
+    """Return the larger half of cosines, largest first as they are given: some of somebody's faces may
+    have the wrong name.
+    """
+    return cosines[: (len(cosines) + 1) // 2]
 
 
 def _is_settled(material: Material, face: int, owner: int) -> bool:
@@ -66,29 +94,26 @@ def _like_nobody(material: Material, face: int) -> Finding | None:
     person = int(material.owners[face])
     own = _to_others(material, face, person)
     limit = material.scale.rare(STRANGE)
-    if len(own) < LEAST_OTHERS or own.mean() >= limit or face in material.apart.sure:
+    if len(own) < LEAST_OTHERS or fmean(own) >= limit or face in material.apart.sure:
         return None
     return Finding(
         kind="outlier",
         about=(material.face(face), material.people[person].id),
-        score=float(limit - own.mean()),
+        score=limit - fmean(own),
         sides=(_side(material, face), _others(material, face, person)),
         facts={
-            "own_mean": float(own.mean()),
-            "own_best": float(own.max()),
+            "own_mean": fmean(own),
+            "own_best": own[0],
             "stranger_cosine": limit,
         },
     )
 
 
-def _to_others(material: Material, face: int, person: int) -> NDArray[np.float32]:
-    """Return the cosines of a face to the others of a person, the nearer half of them.
-
-    Half, because some of those may have the wrong name, too.
-    """
+def _to_others(material: Material, face: int, person: int) -> list[float]:
+    """Return the cosines of a face to the others of a person, the nearer half of them."""
     others = material.members[person]
     cosines = np.sort(material.cosines(np.array([face]), others[others != face])[0])[::-1]
-    return cosines[: (len(cosines) + 1) // 2]
+    return nearer_half(cosines.tolist())
 
 
 def _side(material: Material, face: int) -> Side:
